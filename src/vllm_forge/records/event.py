@@ -1,0 +1,63 @@
+"""What work says while it goes on. `run/` emits, `show/` renders; neither knows the other."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class StepStarted:
+    """`at` is seconds on the monotonic clock, as in every event."""
+
+    step: str
+    title: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class StepProgress:
+    """`done` of `total` (`unit`: files, bytes, packages); `running` are the names in flight."""
+
+    step: str
+    at: float
+    done: int
+    total: int | None
+    unit: str
+    running: tuple[str, ...] = ()
+    memory_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StepSkipped:
+    step: str
+    title: str
+    reason: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class StepFinished:
+    """`summary` is one line of what was made."""
+
+    step: str
+    at: float
+    summary: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepFailed:
+    step: str
+    at: float
+    message: str
+    log: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something the user should know and need not act on now."""
+
+    at: float
+    message: str
+
+
+Event = StepStarted | StepProgress | StepSkipped | StepFinished | StepFailed | Note
+Emit = Callable[[Event], None]

@@ -1,0 +1,56 @@
+"""What the user asked for; every field's docstring is its documentation in `--help`."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+
+class Device(StrEnum):
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+class Strategy(StrEnum):
+    AUTO = "auto"
+    FULL = "full"
+    PRECOMPILED = "precompiled"
+    HYBRID = "hybrid"
+
+
+class Isa(StrEnum):
+    AUTO = "auto"
+    AVX2 = "avx2"
+    AVX512 = "avx512"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """Shared by plan, build and up. None and `auto` mean: choose, and say why."""
+
+    vllm: str = "0.10.1"
+    """VERSION, latest, PATH of a source tree, or git+URL@REF."""
+    device: Device = Device.AUTO
+    """What the build is for."""
+    cuda: str | None = None
+    """CUDA toolkit version to compile with, as 12.4."""
+    torch: str | None = None
+    """torch version, as 2.7.1."""
+    python: str | None = None
+    """Python version, as 3.11, or the path of an interpreter."""
+    gpu_arch: str = "auto"
+    """Compute capabilities to compile for, as 8.9,9.0."""
+    checkpoint: Path | None = None
+    """A model directory that the build has to run."""
+    strategy: Strategy = Strategy.AUTO
+    """Compile everything, take the release wheel's extensions, or some of each."""
+    isa: Isa = Isa.AUTO
+    """CPU target only: which vector instructions to compile for."""
+    jobs: int | None = None
+    """At most this many compilers at once."""
+    memory: str | None = None
+    """At most this much memory for compilers, as 12GiB."""
+    env: Path | None = None
+    """Folder of the virtual environment; chosen under the home where not given."""
+    offline: bool = False
+    """Use nothing but what is already here."""

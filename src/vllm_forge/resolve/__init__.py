@@ -1,0 +1,1 @@
+"""PURE: facts and wishes in, Chosen or Refused out, each with its reasons."""

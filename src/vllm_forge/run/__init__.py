@@ -1,0 +1,1 @@
+"""The only package that changes the world: processes, files, downloads, environments, compiles."""

@@ -1,0 +1,1 @@
+"""The screen: pure functions of state, time and width."""

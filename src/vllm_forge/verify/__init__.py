@@ -1,0 +1,1 @@
+"""What was made: ELF symbols, GPU code, ABI, import, generation."""
