@@ -74,7 +74,7 @@ class ModelOptReading:
     reads_ignore: Sourced[bool]
     """The flat form's `ignore` is honoured (0.10.1 reads only `exclude_modules`: it is lost)."""
     overrides_method: Sourced[bool]
-    """`override_quantization_method` exists, so `quant_method: modelopt` with FP4 → modelopt_fp4."""
+    """An override hook exists: `quant_method: modelopt` with an FP4 algorithm → modelopt_fp4."""
     empty_method: Sourced[str]
     """A flat config without quant_method: `unknown-method` (error) or `unquantized` (silently)."""
     mixed_reads_hf_quant_config: Sourced[bool]
