@@ -1,0 +1,49 @@
+# A bare machine needs Python 3.11 or newer with pip, g++, git and make; everything else is brought.
+# pip installs (it knows your index); uv makes the environment (Debian's Python may lack venv).
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(PYTHON) -m pip --disable-pip-version-check --quiet
+
+.PHONY: up test test-quick lint bench bench-explain acceptance-cuda release-table clean
+
+up: $(VENV)/forge.ready ## the main job: from this machine to text from a vLLM built from source
+	$(BIN)/vllm-forge up $(ARGS)
+
+test: lint ## every check and test, the real CPU build with generation included
+	$(BIN)/pytest -m "not gpu" $(ARGS)
+
+test-quick: $(VENV)/dev.ready ## values only: no network, no compiler
+	$(BIN)/pytest -m "not network and not compile and not slow and not gpu" tests/unit $(ARGS)
+
+lint: $(VENV)/dev.ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/dev.ready ## ratios and bounds, measured in one run
+	$(BIN)/python scripts/bench.py $(ARGS)
+
+bench-explain: $(VENV)/dev.ready
+	$(BIN)/python scripts/bench_explain.py $(ARGS)
+
+release-table: $(VENV)/dev.ready ## read every release on the index again
+	$(BIN)/python scripts/release_table.py
+	$(BIN)/python scripts/torch_table.py
+
+$(VENV)/bin/python:
+	$(PIP) install --upgrade --target .forge/uv uv
+	.forge/uv/bin/uv venv --quiet --python "$$(command -v $(PYTHON))" $(VENV)
+
+$(VENV)/forge.ready: pyproject.toml | $(VENV)/bin/python
+	$(PIP) --python $(VENV)/bin/python install --editable .
+	touch $@
+
+$(VENV)/dev.ready: pyproject.toml | $(VENV)/bin/python
+	$(PIP) --python $(VENV)/bin/python install --editable ".[dev]"
+	touch $@ $(VENV)/forge.ready
+
+clean:
+	rm -rf $(VENV) .forge

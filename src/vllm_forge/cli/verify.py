@@ -1,0 +1,127 @@
+"""`verify`: prove an environment."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+
+from vllm_forge.cli.common import Common, environment, put_json
+from vllm_forge.records.built import Built
+from vllm_forge.records.check import Check, CheckStatus
+from vllm_forge.records.home import Home
+from vllm_forge.records.problem import ExitCode, Problem
+from vllm_forge.run.built import find_built
+from vllm_forge.run.process import run_command, run_in_group
+from vllm_forge.show.checks import render_checks
+from vllm_forge.verify.environment import prove_extensions, prove_import
+from vllm_forge.verify.generation import prove_generation
+
+SITE_PACKAGES = "import json, sysconfig; print(json.dumps(sysconfig.get_paths()['purelib']))"
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyDocument:
+    """cli.md's `verify` document; `text` is what the tiny model said."""
+
+    status: Literal["passed", "failed"]
+    checks: tuple[Check, ...]
+    environment: str
+    text: str | None = None
+
+
+def verify(
+    *,
+    env: Path | None = None,
+    generate: bool = True,
+    common: Common = Common(),  # noqa: B008 -- frozen
+) -> int:
+    """Prove what was built: symbols, import, version, location, and text from a tiny model.
+
+    Parameters
+    ----------
+    env
+        The environment; else the one built last.
+    generate
+        Run the engine on a tiny model that is made on the spot.
+    """
+    home = common.place
+    document = verify_document(find_built(env, home), home, generate=generate)
+    show_checks(document, common)
+    return exit_code_of(document)
+
+
+def verify_document(built: Built, home: Home, *, generate: bool) -> VerifyDocument:
+    """Every check, in the order of what stands on what; generation only when vLLM imports."""
+    logs = home.logs(built.key)
+    python = Path(built.python)
+    said = run_command([python, "-I", "-c", SITE_PACKAGES])
+    if said.code != 0:
+        raise Problem(
+            f"{python} does not run",
+            causes=tuple(said.stderr.strip().splitlines()[-1:]),
+            hints=("vllm-forge build makes the environment again",),
+        )
+    site_packages = Path(json.loads(said.stdout))
+    work_in = home.path / "scratch"
+    work_in.mkdir(parents=True, exist_ok=True)
+    checks = [*_prove_present(built)]
+    present = [Path(path) for path in built.extensions if Path(path).exists()]
+    checks += prove_extensions(present, site_packages, run_command)
+    logs.mkdir(parents=True, exist_ok=True)
+    log = logs / "verify.log"
+    log.unlink(missing_ok=True)
+    long_run = run_in_group(log)
+    checks += prove_import(
+        python, expected=built.version, tree=Path(built.tree), run=long_run, cwd=work_in
+    )
+    text: str | None = None
+    failed = any(check.status is CheckStatus.FAILED for check in checks)
+    if generate and failed:
+        why = "not asked: an earlier check failed"
+        checks.append(Check("generate:tiny-llama", CheckStatus.SKIPPED, why))
+    elif generate:
+        check, generated = prove_generation(
+            python,
+            home.path / "scratch" / f"tiny-llama-{built.key}",
+            cpu=built.device == "cpu",
+            environ=environment(),
+            run=long_run,
+            cwd=work_in,
+        )
+        checks.append(check)
+        text = generated.text if generated else None
+    failed = any(check.status is CheckStatus.FAILED for check in checks)
+    return VerifyDocument("failed" if failed else "passed", tuple(checks), built.environment, text)
+
+
+def _prove_present(built: Built) -> tuple[Check, ...]:
+    """Whether each planned target's extension is where the package looks for it."""
+    checks: list[Check] = []
+    for target in built.targets:
+        if not target.build:
+            checks.append(Check(f"target:{target.name}", CheckStatus.SKIPPED, target.because))
+            continue
+        found = [path for path in built.extensions if Path(path).name.startswith(f"{target.name}.")]
+        there = bool(found) and Path(found[0]).exists()
+        checks.append(
+            Check(
+                f"target:{target.name}",
+                CheckStatus.PASSED if there else CheckStatus.FAILED,
+                found[0] if there else f"{(found or [target.name])[0]} is missing",
+            )
+        )
+    return tuple(checks)
+
+
+def show_checks(document: VerifyDocument, common: Common) -> None:
+    """The document on stdout, or the same for people."""
+    if common.json:
+        put_json(document)
+    elif not common.quiet:
+        Console().print(render_checks(document.checks))
+
+
+def exit_code_of(document: VerifyDocument) -> int:
+    return ExitCode.DONE if document.status == "passed" else ExitCode.FAILED

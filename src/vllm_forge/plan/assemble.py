@@ -1,0 +1,93 @@
+"""A resolution becomes a plan: names, places, steps."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from vllm_forge.plan.steps import Places, steps_for_cpu
+from vllm_forge.records.home import Home
+from vllm_forge.records.plan import Choice, Estimate, Plan, Source
+from vllm_forge.records.release import Release
+from vllm_forge.records.resolution import CpuBuild, Resolution
+from vllm_forge.resolve.room import NEEDED_BYTES
+from vllm_forge.resolve.torch import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where the tree comes from; `path` only for a tree of the user's own."""
+
+    kind: Literal["sdist", "tree", "git"]
+    path: Path | None = None
+    url: str | None = None
+    ref: str | None = None
+
+
+def assemble(
+    resolution: Resolution,
+    release: Release,
+    origin: Origin,
+    *,
+    home: Home,
+    environment: Path | None,
+    arch: str,
+) -> Plan:
+    """The plan document, with steps when nothing was refused."""
+    choices = {
+        chosen.subject: Choice(_shown(chosen.value), chosen.because) for chosen in resolution.chosen
+    }
+    warnings = tuple(warning for chosen in resolution.chosen for warning in chosen.warnings)
+    if resolution.build is None:
+        return Plan(
+            status="refused",
+            key="",
+            choices=choices,
+            refusals=resolution.refused,
+            warnings=warnings,
+            targets=resolution.targets,
+        )
+    build = resolution.build
+    key = key_of(build, release, origin, environment)
+    source = Source(
+        origin=origin.kind,
+        path=str(origin.path or home.source(key)),
+        version=release.version.value if origin.kind == "sdist" else None,
+        url=origin.url,
+        ref=origin.ref,
+    )
+    places = Places(environment or home.environment(key), home.build(key), home.cmake(key))
+    target = Target(arch, build.python.value.version)
+    return Plan(
+        status="ok",
+        key=key,
+        choices=choices,
+        warnings=warnings,
+        targets=resolution.targets,
+        steps=steps_for_cpu(build, release, source, places, target),
+        estimate=Estimate(disk_bytes=NEEDED_BYTES[build.device.value]),
+    )
+
+
+def key_of(build: CpuBuild, release: Release, origin: Origin, environment: Path | None) -> str:
+    """A readable name for one environment: equal wishes on one machine make the same one.
+
+    A tree of the user's, a git revision, or a folder named for the environment adds eight digits
+    of a hash, so that two of them never share a build folder.
+    """
+    python = ".".join(build.python.value.version.split(".")[:2])
+    name = (
+        f"vllm-{release.version.value}-{build.device.value}-{build.isa.value}"
+        f"-torch{build.torch.value}-py{python}"
+    )
+    own = [str(part) for part in (origin.path, origin.url, origin.ref, environment) if part]
+    if own:
+        name += f"-{hashlib.sha256(chr(0).join(own).encode()).hexdigest()[:8]}"
+    return name
+
+
+def _shown(value: object) -> object:
+    """Interpreters and compilers are shown by version; their paths stand in the reasons."""
+    version = getattr(value, "version", None)
+    packages = getattr(value, "packages", None)
+    return version or packages or value

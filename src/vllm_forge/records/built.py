@@ -1,0 +1,26 @@
+"""What an environment says about itself: `forge.json` in its folder."""
+
+from dataclasses import dataclass
+
+from vllm_forge.records.plan import PlannedTarget
+
+FILE_NAME = "forge.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """`extensions` are paths of what was built or reused; `targets` what was planned, and left out.
+
+    `torch` is the proven version with its local part; `python` the environment's own interpreter.
+    """
+
+    key: str
+    version: str
+    device: str
+    tree: str
+    environment: str
+    python: str
+    torch: str
+    torch_cuda: str | None
+    extensions: tuple[str, ...]
+    targets: tuple[PlannedTarget, ...]

@@ -1,0 +1,51 @@
+"""Where everything lies: one folder with one room for each kind of thing."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Folders below the home; `key` names one environment and everything made for it."""
+
+    path: Path
+
+    @property
+    def downloads(self) -> Path:
+        return self.path / "downloads"
+
+    @property
+    def costs(self) -> Path:
+        """Seconds each source file took to compile, learned."""
+        return self.path / "compile-costs.json"
+
+    @property
+    def last(self) -> Path:
+        """Names the environment that was built last."""
+        return self.path / "last-environment"
+
+    def source(self, key: str) -> Path:
+        return self.path / "sources" / key
+
+    def environment(self, key: str) -> Path:
+        return self.path / "envs" / key
+
+    def build(self, key: str) -> Path:
+        return self.path / "builds" / key
+
+    def cmake(self, key: str) -> Path:
+        """CMake packages of our own; beside the build folder, which may be cleared."""
+        return self.path / "cmake" / key
+
+    def system(self, key: str) -> Path:
+        """The distribution's packages, unpacked."""
+        return self.path / "system" / key
+
+    def receipts(self, key: str) -> Path:
+        return self.path / "receipts" / key
+
+    def logs(self, key: str) -> Path:
+        return self.path / "logs" / key
+
+    def lock(self, key: str) -> Path:
+        return self.path / "locks" / f"{key}.lock"

@@ -1,0 +1,145 @@
+"""What would be done and why: `--dry-run` prints this value, `build` executes it."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from vllm_forge.records.decision import Reason, Refused
+
+
+@dataclass(frozen=True, slots=True)
+class SystemPackages:
+    """Distribution packages whose files are unpacked under the forge's home, never installed.
+
+    `needs` says for each what it is for. With `install` they are installed by the distribution's
+    package manager instead (only on the user's word).
+    """
+
+    packages: tuple[str, ...]
+    needs: tuple[str, ...]
+    into: str
+    install: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where the tree comes from. `version` for an sdist, `url` and `ref` for git.
+
+    A `tree` is the user's own folder, used in place: `path` is that folder; otherwise it is the
+    folder that is made.
+    """
+
+    origin: Literal["sdist", "tree", "git"]
+    path: str
+    version: str | None = None
+    url: str | None = None
+    ref: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """A virtual environment with torch proven in it."""
+
+    path: str
+    python: str
+    torch: str
+    torch_cuda: str | None
+    """What `torch.version.cuda` has to be; None: not known before, recorded after."""
+
+
+@dataclass(frozen=True, slots=True)
+class Requirements:
+    """The tree's requirements for `device`, without what would swap torch.
+
+    `lines` are PEP 508, `dropped` those left out with the reason. Unbounded ones are resolved as
+    of the day the release was published (`as_of_release`), the day they were tested together.
+    """
+
+    environment: str
+    lines: tuple[str, ...]
+    dropped: tuple[str, ...]
+    as_of_release: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Configure:
+    """One CMake configure run. `definitions` are -D values, `variables` environment variables."""
+
+    source: str
+    build: str
+    definitions: dict[str, str]
+    variables: dict[str, str]
+    compiler: str
+
+
+@dataclass(frozen=True, slots=True)
+class Compile:
+    """Build `targets` (CMake names) and put each where `modules` says the package looks for it."""
+
+    source: str
+    build: str
+    targets: tuple[str, ...]
+    modules: tuple[str, ...]
+    jobs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """The editable install: metadata of `version` in the environment, pointing at the tree."""
+
+    source: str
+    environment: str
+    version: str
+    device: str
+
+
+Action = SystemPackages | Source | Environment | Requirements | Configure | Compile | Register
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """`fingerprint` is a sha256 over the action and the fingerprints of the steps in `after`."""
+
+    name: str
+    title: str
+    action: Action
+    after: tuple[str, ...]
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    value: Any
+    because: tuple[Reason, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedTarget:
+    """`files` are the sources it compiles, None where the tree alone does not say."""
+
+    name: str
+    build: bool
+    because: str
+    files: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Orders of magnitude, from measurements (docs/measurements.md); None: not known."""
+
+    disk_bytes: int | None = None
+    compile_cpu_seconds: int | None = None
+    peak_memory_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """cli.md's `plan` document; `key` names the environment and everything made for it."""
+
+    status: Literal["ok", "refused"]
+    key: str
+    choices: dict[str, Choice]
+    refusals: tuple[Refused, ...] = ()
+    warnings: tuple[str, ...] = ()
+    targets: tuple[PlannedTarget, ...] = ()
+    steps: tuple[Step, ...] = ()
+    estimate: Estimate = field(default_factory=Estimate)

@@ -1,0 +1,70 @@
+"""One CMake run; a build folder says what it was made from and is cleared, aloud, on a mismatch."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from vllm_forge.records.codec import render_json
+from vllm_forge.records.plan import Configure
+from vllm_forge.records.problem import Problem
+from vllm_forge.run.files import write_atomically
+from vllm_forge.run.process import Worked, work
+from vllm_forge.run.tools import build_variables, tool
+
+MADE_FROM = "forge-configure.json"
+
+
+def configure(
+    action: Configure, *, log: Path, on_line: Callable[[str], None], on_note: Callable[[str], None]
+) -> Worked:
+    """Configure `action.build`; a folder configured otherwise before is emptied first.
+
+    Raises:
+        Problem: exit 1 with CMake's own error.
+    """
+    build = Path(action.build)
+    said = render_json(action)
+    stamp = build / MADE_FROM
+    if build.exists() and not (stamp.exists() and stamp.read_text() == said):
+        if any(build.iterdir()):
+            on_note(f"{build} was configured otherwise; starting it afresh")
+        shutil.rmtree(build)
+    build.mkdir(parents=True, exist_ok=True)
+    definitions = {
+        "CMAKE_MAKE_PROGRAM": str(tool("ninja")),
+        "CMAKE_CXX_COMPILER": action.compiler,
+        **action.definitions,
+    }
+    worked = work(
+        [
+            *(tool("cmake"), "-G", "Ninja", "-S", action.source, "-B", build),
+            *(f"-D{name}={value}" for name, value in definitions.items()),
+        ],
+        log=log,
+        env=build_variables(**action.variables),
+        on_line=on_line,
+    )
+    if worked.code != 0:
+        raise Problem(
+            "CMake could not configure the tree",
+            causes=(*first_cmake_error(log.read_text(errors="replace")), f"log: {log}"),
+        )
+    write_atomically(stamp, said)
+    return worked
+
+
+def first_cmake_error(said: str) -> tuple[str, ...]:
+    r"""The first `CMake Error` block, which ends at an empty line followed by unindented text.
+
+    >>> first_cmake_error("-- ok\nCMake Error at a.cmake:3 (message):\n  no torch\n\n-- end\n")
+    ('CMake Error at a.cmake:3 (message):', 'no torch')
+    """
+    block: list[str] = []
+    for line in said.splitlines():
+        if line.startswith("CMake Error"):
+            block = [line]
+        elif block and line and not line.startswith(" "):
+            break
+        elif block and line.strip():
+            block.append(line.strip())
+    return tuple(block[:12])

@@ -1,0 +1,140 @@
+"""The virtual environment: made by uv, torch proven in it once, then protected."""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from vllm_forge.records.doors import RunCommand
+from vllm_forge.records.plan import Environment, Requirements
+from vllm_forge.records.problem import Problem
+from vllm_forge.run.files import write_atomically
+from vllm_forge.run.uv import Uv
+
+CONSTRAINTS = "forge-constraints.txt"
+RESOLVED = "forge-resolved.txt"
+
+PROOF = """
+import json, torch
+print(json.dumps({
+    "version": torch.__version__,
+    "cuda": torch.version.cuda,
+    "cxx11_abi": bool(torch._C._GLIBCXX_USE_CXX11_ABI),
+    "folder": torch.__path__[0],
+}))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class TorchProof:
+    """What torch says of itself when imported. `cxx11_abi`: libstdc++'s new string ABI."""
+
+    version: str
+    cuda: str | None
+    cxx11_abi: bool
+    folder: str
+
+
+def python_of(environment: Path) -> Path:
+    return environment / "bin" / "python"
+
+
+def make_environment(action: Environment, uv: Uv) -> Path:
+    """A fresh environment with pip and torch; what stood in its place before is cleared.
+
+    pip is in it because people use it there: its constraint file (a venv's own pip.conf) names the
+    torch that the extensions were compiled for, so that no later install swaps it.
+    """
+    path = Path(action.path)
+    new = ("venv", "--clear", "--seed", "--no-project", "--python", action.python, path)
+    uv(*new, failed=f"the environment {path} could not be made")
+    torch = f"torch=={action.torch}"
+    uv(
+        *("pip", "install", "--python", python_of(path), torch),
+        failed=f"torch {action.torch} could not be installed",
+    )
+    return path
+
+
+def prove_torch(action: Environment, run: RunCommand) -> TorchProof:
+    """Import torch once in the environment and hold it to the plan.
+
+    Raises:
+        Problem: exit 1 when it does not import, or is another torch or CUDA than planned.
+    """
+    said = run([python_of(Path(action.path)), "-I", "-c", PROOF], timeout=180.0)
+    if said.code != 0:
+        last = [line for line in said.stderr.strip().splitlines() if line][-1:]
+        raise Problem(
+            f"torch {action.torch} does not import in {action.path}",
+            causes=tuple(last),
+        )
+    proof = TorchProof(**json.loads(said.stdout.strip().splitlines()[-1]))
+    if proof.version.split("+")[0] != action.torch:
+        raise Problem(
+            f"the environment has torch {proof.version}, the plan has {action.torch}",
+            hints=(f"delete {action.path} and run again",),
+        )
+    if action.torch_cuda is not None and proof.cuda != action.torch_cuda:
+        raise Problem(
+            f"torch {proof.version} carries CUDA {proof.cuda}, the plan has {action.torch_cuda}",
+            hints=("plan again: the index has another build of it than the table says",),
+        )
+    constraints = Path(action.path) / CONSTRAINTS
+    write_atomically(constraints, f"torch=={proof.version}\n")
+    write_atomically(
+        Path(action.path) / "pip.conf",
+        f"[global]\n# vllm-forge: the extensions were compiled for this torch\n"
+        f"constraint = {constraints}\n",
+    )
+    return proof
+
+
+def install_requirements(
+    action: Requirements, uv: Uv, *, torch: str, published: str | None
+) -> Path:
+    """Resolve the requirements with hashes, install exactly that set, and keep it as a file.
+
+    `torch` is the proven public version, a constraint. `published` (ISO 8601) is the day unbounded
+    requirements are resolved for: vLLM 0.10.1 asks for `transformers >= 4.55.0` and breaks with
+    the transformers of the month after (docs/environment.md).
+    """
+    environment = Path(action.environment)
+    python = python_of(environment)
+    wanted = environment / "forge-requirements.txt"
+    write_atomically(wanted, "".join(f"{line}\n" for line in action.lines))
+    limits = environment / "forge-resolve-constraints.txt"
+    write_atomically(limits, f"torch=={torch}\n")
+    resolved = environment / RESOLVED
+    as_of = ("--exclude-newer", published) if published and action.as_of_release else ()
+    uv(
+        *("pip", "compile", wanted, "--constraint", limits, "--generate-hashes", "--no-header"),
+        *("--python", python, "--output-file", resolved, *as_of),
+        failed="the tree's requirements have no common solution",
+    )
+    exact = environment / "forge-install.txt"
+    write_atomically(exact, without_project(resolved.read_text(), "torch"))
+    uv(
+        *("pip", "install", "--python", python, "--no-deps", "--requirement", exact),
+        *("--constraint", environment / CONSTRAINTS),
+        failed="the tree's requirements could not be installed",
+    )
+    return resolved
+
+
+def without_project(requirements: str, name: str) -> str:
+    r"""A pip-compiled file without one project and its hash lines.
+
+    torch is in place already, and its local version (2.6.0+cu124) need not carry the index's hash.
+
+    >>> without_project("a==1 \\\n    --hash=sha256:0\ntorch==2 \\\n    --hash=sha256:1\n", "torch")
+    'a==1 \\\n    --hash=sha256:0\n'
+    """
+    kept: list[str] = []
+    dropping = False
+    for line in requirements.splitlines(keepends=True):
+        if re.match(r"[A-Za-z0-9]", line):
+            dropping = re.match(rf"{re.escape(name)}\s*==", line) is not None
+        if not dropping:
+            kept.append(line)
+    return "".join(kept)

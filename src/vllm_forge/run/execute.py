@@ -1,0 +1,98 @@
+"""Do the plan's steps: each skipped with its reason when its receipt holds, else done once."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic
+
+from vllm_forge.records.event import Note, StepFailed, StepFinished, StepSkipped, StepStarted
+from vllm_forge.records.home import Home
+from vllm_forge.records.plan import Compile, Plan, Step
+from vllm_forge.records.problem import Problem
+from vllm_forge.records.receipt import Receipt
+from vllm_forge.run.inputs import read_inputs, read_stat_digest
+from vllm_forge.run.lock import locked
+from vllm_forge.run.receipts import read_receipt, why_redo, write_receipt
+from vllm_forge.run.steps import Doors, do_step, source_facts
+
+
+def execute(plan: Plan, doors: Doors) -> tuple[Receipt, ...]:
+    """Do every step of the plan, in order, under one lock for its key.
+
+    Raises:
+        Problem: of the step that failed; receipts of those before it stay.
+    """
+
+    def waiting(message: str) -> None:
+        doors.emit(Note(monotonic(), message))
+
+    with locked(doors.home.lock(plan.key), on_wait=waiting):
+        receipts: dict[str, Receipt] = {}
+        for step in plan.steps:
+            receipts[step.name] = _one(step, plan, doors, receipts)
+        return tuple(receipts.values())
+
+
+def holds(plan: Plan, home: Home) -> str | None:
+    """None when nothing is to be done: every receipt holds and no native source was written.
+
+    Else the first reason. Only looks at files' names, sizes and times.
+    """
+    for step in plan.steps:
+        receipt = read_receipt(home.receipts(plan.key), step.name)
+        reason = why_redo(step, receipt) or _sources_changed(step, receipt)
+        if reason is not None:
+            return f"{step.name}: {reason}"
+    return None
+
+
+def _one(step: Step, plan: Plan, doors: Doors, receipts: dict[str, Receipt]) -> Receipt:
+    folder = doors.home.receipts(plan.key)
+    kept = read_receipt(folder, step.name)
+    reason = why_redo(step, kept) or _sources_changed(step, kept)
+    if kept is not None and reason is not None and _only_touched(step, kept, reason):
+        kept = replace(kept, facts={**kept.facts, **source_facts(step)})
+        write_receipt(folder, kept)
+        reason = None
+    if reason is None and kept is not None:
+        doors.emit(StepSkipped(step.name, step.title, "unchanged since it was done", monotonic()))
+        return kept
+    doors.emit(StepStarted(step.name, step.title, monotonic()))
+    log = doors.home.logs(plan.key) / f"{step.name}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.unlink(missing_ok=True)
+    (folder / f"{step.name}.json").unlink(missing_ok=True)
+    started = monotonic()
+    try:
+        done = do_step(step, plan, doors, receipts, log)
+    except Problem as problem:
+        doors.emit(StepFailed(step.name, monotonic(), problem.message, str(log)))
+        raise
+    receipt = Receipt(
+        step=step.name,
+        fingerprint=step.fingerprint,
+        made=done.made,
+        seconds=round(monotonic() - started, 3),
+        finished=datetime.now(UTC).isoformat(timespec="seconds"),
+        facts=done.facts or {},
+        cpu_seconds=done.cpu_seconds,
+        peak_bytes=done.peak_bytes,
+    )
+    write_receipt(folder, receipt)
+    doors.emit(StepFinished(step.name, monotonic(), done.summary))
+    return receipt
+
+
+def _sources_changed(step: Step, receipt: Receipt | None) -> str | None:
+    if not isinstance(step.action, Compile) or receipt is None:
+        return None
+    if receipt.facts.get("inputs_stat") == read_stat_digest(Path(step.action.source)):
+        return None
+    return "native sources were written"
+
+
+def _only_touched(step: Step, receipt: Receipt, reason: str) -> bool:
+    """Written, but with the same bytes: the content digest decides."""
+    if reason != "native sources were written" or not isinstance(step.action, Compile):
+        return False
+    return receipt.facts.get("inputs_content") == read_inputs(Path(step.action.source)).content

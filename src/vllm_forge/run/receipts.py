@@ -1,0 +1,52 @@
+"""Receipts on disk, and the question whether one still holds."""
+
+from pathlib import Path
+
+from vllm_forge.records.codec import parse_json, render_json
+from vllm_forge.records.plan import Step
+from vllm_forge.records.problem import Problem
+from vllm_forge.records.receipt import Made, Receipt
+from vllm_forge.run.files import sha256_of, write_atomically
+
+
+def read_receipt(folder: Path, step: str) -> Receipt | None:
+    """None where there is none, or an unreadable one: then the step is done again."""
+    path = folder / f"{step}.json"
+    try:
+        return parse_json(path.read_bytes(), Receipt, origin=str(path))
+    except (OSError, Problem):
+        return None
+
+
+def write_receipt(folder: Path, receipt: Receipt) -> None:
+    """Atomic: a step counts as done from this moment on."""
+    write_atomically(folder / f"{receipt.step}.json", render_json(receipt))
+
+
+def made(path: Path, *, hashed: bool = False) -> Made:
+    """A `Made` of a file or a folder (a folder's size is not summed)."""
+    stat = path.stat()
+    return Made(
+        path=str(path),
+        size=stat.st_size if path.is_file() else 0,
+        mtime_ns=stat.st_mtime_ns if path.is_file() else 0,
+        sha256=sha256_of(path) if hashed else None,
+    )
+
+
+def why_redo(step: Step, receipt: Receipt | None) -> str | None:
+    """The reason a step has to be done (again), None when its receipt holds."""
+    if receipt is None:
+        return "not done yet"
+    if receipt.fingerprint != step.fingerprint:
+        return "what it is made from changed"
+    for thing in receipt.made:
+        path = Path(thing.path)
+        if not path.exists():
+            return f"{path} is gone"
+        now = made(path)
+        if now.size != thing.size:
+            return f"{path} changed size"
+        if now.mtime_ns != thing.mtime_ns and thing.sha256 not in {None, sha256_of(path)}:
+            return f"{path} changed"
+    return None

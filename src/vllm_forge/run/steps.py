@@ -1,0 +1,231 @@
+"""What doing each kind of step is: one function for each action of a plan."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import monotonic
+from typing import assert_never
+
+from vllm_forge.records.doors import RunCommand
+from vllm_forge.records.event import Emit, Note, StepProgress
+from vllm_forge.records.home import Home
+from vllm_forge.records.plan import (
+    Compile,
+    Configure,
+    Environment,
+    Plan,
+    Register,
+    Requirements,
+    Source,
+    Step,
+    SystemPackages,
+)
+from vllm_forge.records.receipt import Made, Receipt
+from vllm_forge.run.compile import compile_targets
+from vllm_forge.run.configure import configure
+from vllm_forge.run.environment import (
+    CONSTRAINTS,
+    TorchProof,
+    install_requirements,
+    make_environment,
+    prove_torch,
+    python_of,
+)
+from vllm_forge.run.index import IndexSettings, uv_environment
+from vllm_forge.run.inputs import read_inputs
+from vllm_forge.run.network import Network
+from vllm_forge.run.ninja import Progress
+from vllm_forge.run.receipts import made
+from vllm_forge.run.register import register_editable
+from vllm_forge.run.source import obtain_source, read_published
+from vllm_forge.run.system_packages import (
+    include_folders,
+    library_folders,
+    python_include,
+    unpack_system_packages,
+)
+from vllm_forge.run.torch_config import write_torch_config
+from vllm_forge.run.uv import Uv
+
+GIB = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """The ways to the world that steps need."""
+
+    home: Home
+    settings: IndexSettings
+    network: Network
+    run: RunCommand
+    emit: Emit
+    environ: dict[str, str]
+    offline: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What one step reports: files it made, facts for later steps, and a line for people."""
+
+    summary: str
+    made: tuple[Made, ...] = ()
+    facts: dict[str, str | None] | None = None
+    cpu_seconds: float | None = None
+    peak_bytes: int | None = None
+
+
+def do_step(step: Step, plan: Plan, doors: Doors, receipts: dict[str, Receipt], log: Path) -> Done:
+    """Dispatch on the action. Facts of earlier steps come out of their receipts."""
+    facts = {name: value for one in receipts.values() for name, value in one.facts.items()}
+    uv = Uv(uv_environment(doors.settings, doors.environ), log, doors.offline)
+    match step.action:
+        case SystemPackages() as action:
+            return _system_packages(action, log)
+        case Source() as action:
+            return _source(action, step, doors, log)
+        case Environment() as action:
+            return _environment(action, uv, doors)
+        case Requirements() as action:
+            resolved = install_requirements(
+                action, uv, torch=facts["torch"] or "", published=facts.get("published")
+            )
+            count = sum(1 for line in resolved.read_text().splitlines() if line[:1].isalnum())
+            return Done(f"{count} packages, their hashes in {resolved}", (made(resolved),))
+        case Configure() as action:
+            return _configure(action, plan, facts, doors, log)
+        case Compile() as action:
+            return _compile(action, step, doors, log)
+        case Register() as action:
+            requires = (f"torch=={facts['torch']}", *requirement_lines(plan))
+            written = register_editable(action, requires, uv, doors.run)
+            return Done(
+                f"vllm {action.version}, editable at {action.source}",
+                tuple(made(path) for path in written),
+            )
+        case _:
+            assert_never(step.action)
+
+
+def _system_packages(action: SystemPackages, log: Path) -> Done:
+    folders = unpack_system_packages(action, log=log)
+    verb = "installed" if action.install else f"unpacked under {action.into}"
+    return Done(f"{', '.join(action.packages)} {verb}", tuple(made(folder) for folder in folders))
+
+
+def _source(action: Source, step: Step, doors: Doors, log: Path) -> Done:
+    def progress(done: int, total: int | None) -> None:
+        doors.emit(StepProgress(step.name, monotonic(), done, total, "bytes"))
+
+    path = obtain_source(
+        action,
+        downloads=doors.home.downloads,
+        settings=doors.settings,
+        network=doors.network,
+        log=log,
+        on_progress=progress,
+    )
+    published = read_published(action, doors.settings, doors.network, doors.run)
+    return Done(str(path), (made(path / "CMakeLists.txt"),), {"published": published})
+
+
+def _environment(action: Environment, uv: Uv, doors: Doors) -> Done:
+    path = make_environment(action, uv)
+    proof = prove_torch(action, doors.run)
+    facts = {
+        "torch": action.torch,
+        "torch_version": proof.version,
+        "torch_cuda": proof.cuda,
+        "torch_cxx11_abi": "new" if proof.cxx11_abi else "old",
+        "torch_folder": proof.folder,
+    }
+    abi = f"the {facts['torch_cxx11_abi']} C++ ABI"
+    return Done(
+        f"torch {proof.version} imports, CUDA {proof.cuda or 'none'}, {abi}",
+        (made(python_of(path)), made(path / CONSTRAINTS)),
+        facts,
+    )
+
+
+def _configure(
+    action: Configure, plan: Plan, facts: dict[str, str | None], doors: Doors, log: Path
+) -> Done:
+    """The planned definitions, and those that only the made things know."""
+    proof = TorchProof(
+        version=facts["torch_version"] or "",
+        cuda=facts["torch_cuda"],
+        cxx11_abi=facts["torch_cxx11_abi"] == "new",
+        folder=facts["torch_folder"] or "",
+    )
+    write_torch_config(Path(action.definitions["Torch_DIR"]), proof)
+    definitions = {**action.definitions, **_unpacked_definitions(plan)}
+    worked = configure(
+        replace(action, definitions=definitions),
+        log=log,
+        on_line=lambda _line: None,
+        on_note=lambda message: doors.emit(Note(monotonic(), message)),
+    )
+    return Done(
+        f"{worked.seconds:.1f} s",
+        (made(Path(action.build) / "CMakeCache.txt"),),
+        cpu_seconds=worked.cpu_seconds,
+        peak_bytes=worked.peak_bytes,
+    )
+
+
+def _unpacked_definitions(plan: Plan) -> dict[str, str]:
+    """Flags for the distribution's packages that were unpacked: headers, libraries, run path."""
+    packages = next(
+        (step.action for step in plan.steps if isinstance(step.action, SystemPackages)), None
+    )
+    if packages is None or packages.install:
+        return {}
+    into = Path(packages.into)
+    libraries = library_folders(into)
+    link = " ".join(f"-L{folder} -Wl,-rpath,{folder}" for folder in libraries)
+    definitions = {
+        "CMAKE_CXX_FLAGS": " ".join(f"-isystem {folder}" for folder in include_folders(into)),
+        "CMAKE_MODULE_LINKER_FLAGS": link,
+    }
+    headers = python_include(into, plan.choices["python"].value)
+    if headers is not None:
+        definitions["Python_INCLUDE_DIR"] = str(headers)
+    return definitions
+
+
+def _compile(action: Compile, step: Step, doors: Doors, log: Path) -> Done:
+    def progress(now: Progress, running: tuple[str, ...], resident: int) -> None:
+        doors.emit(
+            StepProgress(
+                step.name, monotonic(), now.done, now.total or None, "files", running, resident
+            )
+        )
+
+    before = source_facts(step)
+    compiled = compile_targets(action, log=log, costs=doors.home.costs, on_progress=progress)
+    worked = compiled.worked
+    ratio = worked.seconds / compiled.bound_seconds if compiled.bound_seconds else 1.0
+    summary = (
+        f"{len(compiled.extensions)} extension{'s'[: len(compiled.extensions) != 1]}, "
+        f"{worked.seconds:.0f} s, {ratio:.2f} × the bound, "
+        f"peak {compiled.peak_bytes / GIB:.1f} GiB"
+    )
+    return Done(
+        summary,
+        tuple(made(path, hashed=True) for path in compiled.extensions),
+        {**before, "bound_seconds": f"{compiled.bound_seconds:.3f}"},
+        cpu_seconds=worked.cpu_seconds,
+        peak_bytes=compiled.peak_bytes,
+    )
+
+
+def requirement_lines(plan: Plan) -> tuple[str, ...]:
+    for step in plan.steps:
+        if isinstance(step.action, Requirements):
+            return step.action.lines
+    return ()
+
+
+def source_facts(step: Step) -> dict[str, str | None]:
+    if not isinstance(step.action, Compile):
+        return {}
+    inputs = read_inputs(Path(step.action.source))
+    return {"inputs_stat": inputs.stat, "inputs_content": inputs.content}

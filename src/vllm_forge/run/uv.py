@@ -1,0 +1,59 @@
+"""uv: where it is, and how it is called."""
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from vllm_forge.records.problem import ExitCode, Problem
+from vllm_forge.run.process import work
+
+TAIL_LINES = 12
+
+
+def uv_program() -> Path:
+    """Our own dependency first: its version is the one we were tested with."""
+    beside = Path(sys.executable).parent / "uv"
+    if beside.exists():
+        return beside
+    found = shutil.which("uv")
+    if found is None:
+        raise Problem("uv is not installed", hints=("python3 -m pip install uv",))
+    return Path(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Uv:
+    """uv seeing the user's indexes (`variables`), its words kept in `log` and told to `on_line`."""
+
+    variables: Mapping[str, str]
+    log: Path
+    offline: bool = False
+    on_line: Callable[[str], None] = lambda _: None
+
+    def __call__(self, *words: str | Path, failed: str) -> None:
+        """Run `uv WORDS`.
+
+        Raises:
+            Problem: `failed` with uv's last lines; exit 4 when they speak of the network.
+        """
+        done = work(
+            [uv_program(), *words, *(["--offline"] if self.offline else [])],
+            log=self.log,
+            env={**os.environ, **self.variables},
+            on_line=self.on_line,
+        )
+        if done.code == 0:
+            return
+        lines = [line for line in self.log.read_text(errors="replace").splitlines() if line.strip()]
+        tail = lines[-TAIL_LINES:]
+        network = any(
+            word in line for line in tail for word in ("error sending request", "dns error")
+        )
+        raise Problem(
+            failed,
+            causes=(*tail, f"log: {self.log}"),
+            exit_code=ExitCode.UNREACHABLE if network else ExitCode.FAILED,
+        )

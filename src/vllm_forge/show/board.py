@@ -1,0 +1,142 @@
+"""The live board: a pure function of what was said, the time, and the width."""
+
+from dataclasses import dataclass, field, replace
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from vllm_forge.records.event import (
+    Event,
+    Note,
+    StepFailed,
+    StepFinished,
+    StepProgress,
+    StepSkipped,
+    StepStarted,
+)
+from vllm_forge.show.units import render_bytes, render_duration
+
+BAR_CELLS = 24
+MOST_RUNNING = 6
+SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One step as the board shows it. Times are monotonic seconds."""
+
+    step: str
+    title: str
+    state: str
+    started: float
+    ended: float | None = None
+    detail: str = ""
+    progress: StepProgress | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """Everything the events said so far."""
+
+    rows: tuple[Row, ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+
+def advance(board: Board, event: Event) -> Board:
+    """The board after one more event."""
+    match event:
+        case StepStarted(step, title, at):
+            return replace(board, rows=(*board.rows, Row(step, title, "running", at)))
+        case StepSkipped(step, title, reason, at):
+            row = Row(step, title, "skipped", at, at, reason)
+            return replace(board, rows=(*board.rows, row))
+        case StepProgress(step):
+            return _change(board, step, progress=event)
+        case StepFinished(step, at, summary):
+            return _change(board, step, state="done", ended=at, detail=summary, progress=None)
+        case StepFailed(step, at, message, _):
+            return _change(board, step, state="failed", ended=at, detail=message, progress=None)
+        case Note(_, message):
+            return replace(board, notes=(*board.notes, message))
+
+
+def _change(board: Board, step: str, **changes: object) -> Board:
+    rows = tuple(
+        replace(row, **changes) if row.step == step else row  # type: ignore[arg-type]
+        for row in board.rows
+    )
+    return replace(board, rows=rows)
+
+
+def render_board(board: Board, now: float, width: int) -> RenderableType:
+    """A line for each step; beneath the running one its bar, what runs, memory and time left."""
+    table = Table.grid(padding=(0, 1), expand=False)
+    table.add_column(width=1)
+    table.add_column(no_wrap=True, max_width=max(20, width // 2))
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(no_wrap=True, overflow="ellipsis", max_width=max(10, width // 2 - 14))
+    below: list[RenderableType] = []
+    for row in board.rows:
+        spent = (row.ended if row.ended is not None else now) - row.started
+        time = "" if row.state == "skipped" else render_duration(spent)
+        style = {"failed": "bold red", "skipped": "dim", "running": "bold"}.get(row.state, "")
+        table.add_row(
+            _mark(row, now), Text(row.title, style=style), Text(time, style="dim"), row.detail
+        )
+        if row.state == "running" and row.progress is not None:
+            below += _progress_lines(row.progress, row.started, now, width)
+    notes = [Text(f"note: {note}", style="yellow") for note in board.notes]
+    return Group(*notes, table, *below)
+
+
+def _mark(row: Row, now: float) -> Text:
+    match row.state:
+        case "done":
+            return Text("✓", style="green")
+        case "failed":
+            return Text("✗", style="bold red")
+        case "skipped":
+            return Text("·", style="dim")
+        case _:
+            return Text(SPINNER[int(now * 8) % len(SPINNER)], style="cyan")
+
+
+def _progress_lines(
+    progress: StepProgress, started: float, now: float, width: int
+) -> list[RenderableType]:
+    lines: list[RenderableType] = []
+    if progress.total:
+        share = min(1.0, progress.done / progress.total)
+        filled = round(share * BAR_CELLS)
+        bar = Text("  ")
+        bar.append("━" * filled, style="cyan")
+        bar.append("━" * (BAR_CELLS - filled), style="bright_black")
+        bar.append(f" {render_amount(progress)}")
+        left = estimate_left(progress, started, now)
+        if left is not None:
+            bar.append(f"  about {render_duration(left)} left", style="dim")
+        if progress.memory_bytes:
+            bar.append(f"  memory {render_bytes(progress.memory_bytes)}", style="dim")
+        bar.truncate(width, overflow="ellipsis")
+        lines.append(bar)
+    for name in progress.running[:MOST_RUNNING]:
+        line = Text(f"    {name}", style="dim")
+        line.truncate(width, overflow="ellipsis")
+        lines.append(line)
+    return lines
+
+
+def render_amount(progress: StepProgress) -> str:
+    """`3/9 files`, `4.2/10.0 MiB`."""
+    if progress.unit == "bytes":
+        total = render_bytes(progress.total) if progress.total else "?"
+        return f"{render_bytes(progress.done)} of {total}"
+    return f"{progress.done}/{progress.total} {progress.unit}"
+
+
+def estimate_left(progress: StepProgress, started: float, now: float) -> float | None:
+    """Seconds to go at the rate so far; None until a tenth, or two units, are done."""
+    if not progress.total or progress.done < max(2, progress.total // 10):
+        return None
+    return (now - started) / progress.done * (progress.total - progress.done)

@@ -1,0 +1,1 @@
+"""Scripts that the built environment's own Python runs; none is imported here."""
