@@ -1,25 +1,29 @@
 """`build`: do what the plan says."""
 
-from dataclasses import dataclass
+import sys
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
-from rich.console import Console
 
-from vllm_forge.cli.common import Common, put, put_json, say
+from vllm_forge.cli.common import Common, environment, put, put_json, say, show
 from vllm_forge.cli.doors import open_doors
 from vllm_forge.cli.plan import exit_code_of, show_plan
 from vllm_forge.cli.planning import make_plan
 from vllm_forge.cli.watching import watching
 from vllm_forge.records.built import Built
+from vllm_forge.records.codec import render_json
 from vllm_forge.records.plan import Compile, Environment, Plan, Register
+from vllm_forge.records.problem import ExitCode
 from vllm_forge.records.receipt import Receipt
 from vllm_forge.records.wishes import Wishes
 from vllm_forge.run.built import keep_built
 from vllm_forge.run.environment import python_of
-from vllm_forge.run.execute import execute, holds
+from vllm_forge.run.execute import execute
+from vllm_forge.run.receipts import marks_of, why_redo_any
 from vllm_forge.run.register import build_wheel
+from vllm_forge.run.standing import Standing, keep_standing, sign, standing_file
 from vllm_forge.run.steps import requirement_lines
 from vllm_forge.show.plan import render_plan
 
@@ -57,11 +61,35 @@ def build(
     document = build_document(
         wishes, common, wheel=wheel, install=install_system_packages, dry_run=dry_run
     )
-    if common.json and document is not None:
+    if document is None:
+        return ExitCode.DONE
+    if common.json:
         put_json(document)
-    elif document is not None and document.wheel:
+    elif document.wheel:
         put(document.wheel)
-    return 0 if document is None else exit_code_of(document.plan)
+    if wheel is None and document.environment is not None and wishes.vllm != "latest":
+        remember(document, common)
+    return exit_code_of(document.plan)
+
+
+def remember(document: BuildDocument, common: Common) -> None:
+    """Keep what this command line stands on, so that its next no-op is instant."""
+    home = common.place
+    tree = next(
+        step.action.source for step in document.plan.steps if isinstance(step.action, Register)
+    )
+    answer = render_json(replace(document, status="unchanged"))
+    keep_standing(
+        standing_file(home.path, sys.argv[1:]),
+        Standing(
+            signature=sign(tree, environment()),
+            receipts=str(home.receipts(document.plan.key)),
+            marks=marks_of(document.plan),
+            tree=tree,
+            environment=document.environment or "",
+            document=answer,
+        ),
+    )
 
 
 def build_document(
@@ -75,9 +103,9 @@ def build_document(
             show_plan(made, common, explain=False)
             return None
         if made.status == "refused":
-            Console(stderr=True).print(render_plan(made, explain=False))
+            show(render_plan(made, explain=False), err=True)
             return BuildDocument("refused", made, ())
-        unchanged = holds(made, doors.home) is None
+        unchanged = why_redo_any(marks_of(made), doors.home.receipts(made.key)) is None
         if not common.quiet:
             for warning in made.warnings:
                 say(f"warning: {warning}")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
+from rich.console import Console, RenderableType
 
 from vllm_forge.records.codec import render_json
 from vllm_forge.records.home import Home
@@ -39,6 +40,12 @@ def put(text: str) -> None:
     """Data: stdout."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
+
+
+def show(thing: RenderableType, *, err: bool = False) -> None:
+    """A rendered thing for people; where nobody watches, lines are not folded."""
+    console = Console(stderr=err)
+    console.print(thing, soft_wrap=not console.is_terminal)
 
 
 def put_json(document: object) -> None:

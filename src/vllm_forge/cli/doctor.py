@@ -2,9 +2,7 @@
 
 from dataclasses import dataclass
 
-from rich.console import Console
-
-from vllm_forge.cli.common import Common, environment, put_json
+from vllm_forge.cli.common import Common, environment, put_json, show
 from vllm_forge.probe import read_machine
 from vllm_forge.probe.cuda_tables import read_cuda_table
 from vllm_forge.records.finding import Finding
@@ -44,4 +42,4 @@ def doctor(*, common: Common = Common(), offline: bool = False) -> None:  # noqa
     if common.json:
         put_json(DoctorDocument(machine, findings))
     elif not common.quiet:
-        Console().print(render_doctor(machine, findings))
+        show(render_doctor(machine, findings))

@@ -4,9 +4,8 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
-from rich.console import Console
 
-from vllm_forge.cli.common import Common, put_json
+from vllm_forge.cli.common import Common, put_json, show
 from vllm_forge.cli.doors import open_doors
 from vllm_forge.cli.planning import make_plan
 from vllm_forge.records.plan import Plan
@@ -42,7 +41,7 @@ def show_plan(made: Plan, common: Common, *, explain: bool) -> None:
     if common.json:
         put_json(made)
     elif not common.quiet:
-        Console().print(render_plan(made, explain=explain))
+        show(render_plan(made, explain=explain))
 
 
 def exit_code_of(made: Plan) -> int:

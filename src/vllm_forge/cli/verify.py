@@ -5,9 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from rich.console import Console
-
-from vllm_forge.cli.common import Common, environment, put_json
+from vllm_forge.cli.common import Common, environment, put_json, show
 from vllm_forge.records.built import Built
 from vllm_forge.records.check import Check, CheckStatus
 from vllm_forge.records.home import Home
@@ -120,7 +118,7 @@ def show_checks(document: VerifyDocument, common: Common) -> None:
     if common.json:
         put_json(document)
     elif not common.quiet:
-        Console().print(render_checks(document.checks))
+        show(render_checks(document.checks))
 
 
 def exit_code_of(document: VerifyDocument) -> int:

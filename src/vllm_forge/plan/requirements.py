@@ -12,9 +12,6 @@ TORCH_BOUND = frozenset({"torchvision", "torchaudio", "xformers"})
 """Each of their wheels is bound to one torch by its own metadata (`Requires-Dist: torch==…`), so
 their pins only hold next to the tree's own torch."""
 
-BUILD_TOOLS = frozenset({"cmake", "ninja"})
-"""Programs that the forge brings itself."""
-
 
 @dataclass(frozen=True, slots=True)
 class Selected:

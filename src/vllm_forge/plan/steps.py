@@ -101,9 +101,14 @@ def _requirements(
         for pin in release.torch
         if pin.role == "cpu" and target.holds(pin.marker)
     }
-    lines = (*release.requirements.get("cpu", ()), *release.build_requirements)
-    selected = select_requirements(lines, target, torch_is_pinned_one=build.torch.value in pinned)
-    return Requirements(str(places.environment), selected.lines, selected.dropped)
+    exact = build.torch.value in pinned
+    run = select_requirements(
+        release.requirements.get("cpu", ()), target, torch_is_pinned_one=exact
+    )
+    compiled = select_requirements(release.build_requirements, target, torch_is_pinned_one=exact)
+    return Requirements(
+        str(places.environment), run.lines, compiled.lines, (*run.dropped, *compiled.dropped)
+    )
 
 
 def _configure(build: CpuBuild, source: Source, places: Places) -> Configure:

@@ -2,12 +2,13 @@
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from vllm_forge.records.doors import RunCommand
 from vllm_forge.records.plan import Environment, Requirements
-from vllm_forge.records.problem import Problem
+from vllm_forge.records.problem import ExitCode, Problem
 from vllm_forge.run.files import write_atomically
 from vllm_forge.run.uv import Uv
 
@@ -91,7 +92,12 @@ def prove_torch(action: Environment, run: RunCommand) -> TorchProof:
 
 
 def install_requirements(
-    action: Requirements, uv: Uv, *, torch: str, published: str | None
+    action: Requirements,
+    uv: Uv,
+    *,
+    torch: str,
+    published: str | None,
+    on_note: Callable[[str], None],
 ) -> Path:
     """Resolve the requirements with hashes, install exactly that set, and keep it as a file.
 
@@ -102,24 +108,50 @@ def install_requirements(
     environment = Path(action.environment)
     python = python_of(environment)
     wanted = environment / "forge-requirements.txt"
-    write_atomically(wanted, "".join(f"{line}\n" for line in action.lines))
+    write_atomically(wanted, "".join(f"{line}\n" for line in (*action.lines, *action.build_lines)))
     limits = environment / "forge-resolve-constraints.txt"
     write_atomically(limits, f"torch=={torch}\n")
     resolved = environment / RESOLVED
-    as_of = ("--exclude-newer", published) if published and action.as_of_release else ()
-    uv(
-        *("pip", "compile", wanted, "--constraint", limits, "--generate-hashes", "--no-header"),
-        *("--python", python, "--output-file", resolved, *as_of),
-        failed="the tree's requirements have no common solution",
-    )
+
+    def resolve(client: Uv, *date: str) -> Uv:
+        client(
+            *("pip", "compile", wanted, "--constraint", limits, "--generate-hashes", "--no-header"),
+            *("--python", python, "--output-file", resolved),
+            *date,
+            failed="the tree's requirements have no common solution",
+        )
+        return client
+
+    client = _resolve_as_of(resolve, uv, published if action.as_of_release else None, on_note)
     exact = environment / "forge-install.txt"
     write_atomically(exact, without_project(resolved.read_text(), "torch"))
-    uv(
+    client(
         *("pip", "install", "--python", python, "--no-deps", "--requirement", exact),
         *("--constraint", environment / CONSTRAINTS),
         failed="the tree's requirements could not be installed",
     )
     return resolved
+
+
+def _resolve_as_of(
+    resolve: Callable[..., Uv], uv: Uv, published: str | None, on_note: Callable[[str], None]
+) -> Uv:
+    """As of the release's day where the index knows days; else as of today, aloud.
+
+    Files without an upload date count as newer than any day. An extra index that gives none hides
+    the main index's dated files of the same version, so the first try leaves extra indexes out.
+    """
+    if published is None:
+        on_note("the day of this tree is not known: unbounded requirements resolve as of today")
+        return resolve(uv)
+    for client in (uv.without_extra_indexes(), uv):
+        try:
+            return resolve(client, "--exclude-newer", published)
+        except Problem as problem:
+            if problem.exit_code is ExitCode.UNREACHABLE:
+                raise
+    on_note(f"no solution as of {published[:10]}: unbounded requirements resolve as of today")
+    return resolve(uv)
 
 
 def without_project(requirements: str, name: str) -> str:

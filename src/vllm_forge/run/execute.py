@@ -6,13 +6,19 @@ from pathlib import Path
 from time import monotonic
 
 from vllm_forge.records.event import Note, StepFailed, StepFinished, StepSkipped, StepStarted
-from vllm_forge.records.home import Home
-from vllm_forge.records.plan import Compile, Plan, Step
+from vllm_forge.records.plan import Plan, Step
 from vllm_forge.records.problem import Problem
 from vllm_forge.records.receipt import Receipt
-from vllm_forge.run.inputs import read_inputs, read_stat_digest
+from vllm_forge.run.inputs import read_inputs
 from vllm_forge.run.lock import locked
-from vllm_forge.run.receipts import read_receipt, why_redo, write_receipt
+from vllm_forge.run.receipts import (
+    SOURCES_WRITTEN,
+    Mark,
+    marks_of,
+    read_receipt,
+    why_redo,
+    write_receipt,
+)
 from vllm_forge.run.steps import Doors, do_step, source_facts
 
 
@@ -28,29 +34,16 @@ def execute(plan: Plan, doors: Doors) -> tuple[Receipt, ...]:
 
     with locked(doors.home.lock(plan.key), on_wait=waiting):
         receipts: dict[str, Receipt] = {}
-        for step in plan.steps:
-            receipts[step.name] = _one(step, plan, doors, receipts)
+        for step, mark in zip(plan.steps, marks_of(plan), strict=True):
+            receipts[step.name] = _one(step, mark, plan, doors, receipts)
         return tuple(receipts.values())
 
 
-def holds(plan: Plan, home: Home) -> str | None:
-    """None when nothing is to be done: every receipt holds and no native source was written.
-
-    Else the first reason. Only looks at files' names, sizes and times.
-    """
-    for step in plan.steps:
-        receipt = read_receipt(home.receipts(plan.key), step.name)
-        reason = why_redo(step, receipt) or _sources_changed(step, receipt)
-        if reason is not None:
-            return f"{step.name}: {reason}"
-    return None
-
-
-def _one(step: Step, plan: Plan, doors: Doors, receipts: dict[str, Receipt]) -> Receipt:
+def _one(step: Step, mark: Mark, plan: Plan, doors: Doors, receipts: dict[str, Receipt]) -> Receipt:
     folder = doors.home.receipts(plan.key)
     kept = read_receipt(folder, step.name)
-    reason = why_redo(step, kept) or _sources_changed(step, kept)
-    if kept is not None and reason is not None and _only_touched(step, kept, reason):
+    reason = why_redo(mark, kept)
+    if kept is not None and reason == SOURCES_WRITTEN and _only_touched(mark, kept):
         kept = replace(kept, facts={**kept.facts, **source_facts(step)})
         write_receipt(folder, kept)
         reason = None
@@ -83,16 +76,7 @@ def _one(step: Step, plan: Plan, doors: Doors, receipts: dict[str, Receipt]) -> 
     return receipt
 
 
-def _sources_changed(step: Step, receipt: Receipt | None) -> str | None:
-    if not isinstance(step.action, Compile) or receipt is None:
-        return None
-    if receipt.facts.get("inputs_stat") == read_stat_digest(Path(step.action.source)):
-        return None
-    return "native sources were written"
-
-
-def _only_touched(step: Step, receipt: Receipt, reason: str) -> bool:
+def _only_touched(mark: Mark, receipt: Receipt) -> bool:
     """Written, but with the same bytes: the content digest decides."""
-    if reason != "native sources were written" or not isinstance(step.action, Compile):
-        return False
-    return receipt.facts.get("inputs_content") == read_inputs(Path(step.action.source)).content
+    content = read_inputs(Path(mark.native or "")).content
+    return receipt.facts.get("inputs_content") == content

@@ -1,6 +1,7 @@
 """Which folder is the home."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import platformdirs
@@ -14,3 +15,13 @@ def choose_home(given: Path | None) -> Path:
     if named:
         return Path(named).expanduser().absolute()
     return platformdirs.user_cache_path("vllm-forge")
+
+
+def home_from_arguments(arguments: Sequence[str]) -> Path:
+    """The home that a command line means, before it is parsed."""
+    for place, word in enumerate(arguments):
+        if word.startswith("--home="):
+            return choose_home(Path(word.removeprefix("--home=")))
+        if word == "--home" and place + 1 < len(arguments):
+            return choose_home(Path(arguments[place + 1]))
+    return choose_home(None)

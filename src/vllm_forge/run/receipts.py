@@ -1,12 +1,38 @@
 """Receipts on disk, and the question whether one still holds."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from vllm_forge.records.codec import parse_json, render_json
-from vllm_forge.records.plan import Step
+from vllm_forge.records.plan import Compile, Plan
 from vllm_forge.records.problem import Problem
 from vllm_forge.records.receipt import Made, Receipt
 from vllm_forge.run.files import sha256_of, write_atomically
+from vllm_forge.run.inputs import read_stat_digest
+
+SOURCES_WRITTEN = "native sources were written"
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What a receipt is held to: a fingerprint, and the tree whose native sources count."""
+
+    step: str
+    fingerprint: str
+    native: str | None = None
+
+
+def marks_of(plan: Plan) -> tuple[Mark, ...]:
+    """One for each step, in order."""
+    return tuple(
+        Mark(
+            step.name,
+            step.fingerprint,
+            step.action.source if isinstance(step.action, Compile) else None,
+        )
+        for step in plan.steps
+    )
 
 
 def read_receipt(folder: Path, step: str) -> Receipt | None:
@@ -34,11 +60,11 @@ def made(path: Path, *, hashed: bool = False) -> Made:
     )
 
 
-def why_redo(step: Step, receipt: Receipt | None) -> str | None:
+def why_redo(mark: Mark, receipt: Receipt | None) -> str | None:
     """The reason a step has to be done (again), None when its receipt holds."""
     if receipt is None:
         return "not done yet"
-    if receipt.fingerprint != step.fingerprint:
+    if receipt.fingerprint != mark.fingerprint:
         return "what it is made from changed"
     for thing in receipt.made:
         path = Path(thing.path)
@@ -49,4 +75,15 @@ def why_redo(step: Step, receipt: Receipt | None) -> str | None:
             return f"{path} changed size"
         if now.mtime_ns != thing.mtime_ns and thing.sha256 not in {None, sha256_of(path)}:
             return f"{path} changed"
+    if mark.native and receipt.facts.get("inputs_stat") != read_stat_digest(Path(mark.native)):
+        return SOURCES_WRITTEN
+    return None
+
+
+def why_redo_any(marks: Sequence[Mark], folder: Path) -> str | None:
+    """None when nothing is to be done, else the first step's reason."""
+    for mark in marks:
+        reason = why_redo(mark, read_receipt(folder, mark.step))
+        if reason is not None:
+            return f"{mark.step}: {reason}"
     return None

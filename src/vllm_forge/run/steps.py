@@ -86,7 +86,11 @@ def do_step(step: Step, plan: Plan, doors: Doors, receipts: dict[str, Receipt], 
             return _environment(action, uv, doors)
         case Requirements() as action:
             resolved = install_requirements(
-                action, uv, torch=facts["torch"] or "", published=facts.get("published")
+                action,
+                uv,
+                torch=facts["torch"] or "",
+                published=facts.get("published"),
+                on_note=lambda message: doors.emit(Note(monotonic(), message)),
             )
             count = sum(1 for line in resolved.read_text().splitlines() if line[:1].isalnum())
             return Done(f"{count} packages, their hashes in {resolved}", (made(resolved),))

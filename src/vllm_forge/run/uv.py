@@ -4,13 +4,15 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vllm_forge.records.problem import ExitCode, Problem
 from vllm_forge.run.process import work
 
 TAIL_LINES = 12
+
+EXTRA_INDEXES = frozenset({"UV_INDEX", "UV_INDEX_STRATEGY", "UV_FIND_LINKS"})
 
 
 def uv_program() -> Path:
@@ -32,6 +34,11 @@ class Uv:
     log: Path
     offline: bool = False
     on_line: Callable[[str], None] = lambda _: None
+
+    def without_extra_indexes(self) -> "Uv":
+        """The same, seeing only the default index."""
+        fewer = {name: value for name, value in self.variables.items() if name not in EXTRA_INDEXES}
+        return replace(self, variables=fewer)
 
     def __call__(self, *words: str | Path, failed: str) -> None:
         """Run `uv WORDS`.
