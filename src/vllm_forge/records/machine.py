@@ -10,15 +10,16 @@ from typing import Annotated
 from msgspec import Meta
 
 Bytes = Annotated[int, Meta(ge=0, le=1 << 60)]
-Version = Annotated[str, Meta(pattern=r"^\d+(\.\d+)*", max_length=64)]
-Capability = Annotated[str, Meta(pattern=r"^\d{1,2}\.\d$")]
+Version = Annotated[str, Meta(pattern=r"^\d+(\.\d+)*[0-9A-Za-z.+~_-]*\Z", max_length=64)]
+Capability = Annotated[str, Meta(pattern=r"^\d{1,2}\.\d\Z")]
+Name = Annotated[str, Meta(min_length=1, max_length=4096)]
 
 
 @dataclass(frozen=True, slots=True)
 class OperatingSystem:
     """`id` and `version` as in /etc/os-release (ID, VERSION_ID)."""
 
-    id: str
+    id: Name
     version: str | None = None
 
 
@@ -50,7 +51,9 @@ class Disk:
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
-    name: str
+    """One GPU; `memory_bytes` is its own memory (unknown where it shares the CPU's)."""
+
+    name: Name
     capability: Capability | None = None
     memory_bytes: Bytes | None = None
 
@@ -65,23 +68,28 @@ class Driver:
 
 @dataclass(frozen=True, slots=True)
 class Toolkit:
+    """A folder with bin/nvcc. `version` is MAJOR.MINOR; `nvcc` the compiler's own, as 12.4.131."""
+
     version: Version
-    path: str
+    path: Name
+    nvcc: Version | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Compiler:
-    name: str
+    """A host compiler. `name` is what it is called on PATH: gcc, g++, g++-12, clang++."""
+
+    name: Name
     version: Version
-    path: str
+    path: Name
 
 
 @dataclass(frozen=True, slots=True)
 class Python:
-    """`headers`: whether this interpreter's Python.h is there (None: unknown)."""
+    """A CPython 3. `headers`: whether this interpreter's Python.h is there (None: unknown)."""
 
     version: Version
-    path: str
+    path: Name
     headers: bool | None = None
 
 
