@@ -56,6 +56,8 @@ class Requirements:
 
     environment: str
     lines: tuple[str, ...]
+    build_lines: tuple[str, ...]
+    """What the tree's build system asks for; installed, and no requirement of the package."""
     dropped: tuple[str, ...]
     as_of_release: bool = True
 

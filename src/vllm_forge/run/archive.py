@@ -1,17 +1,24 @@
-"""Unpack an sdist; nothing of it can land outside its folder."""
+"""Unpack an sdist; nothing of it can land outside its folder.
 
+Python's own filters (PEP 706) came with 3.11.4; Debian 12 has 3.11.2. So members are judged here,
+before the first byte is written, in every version alike.
+"""
+
+import posixpath
 import tarfile
 from pathlib import Path
 
 from vllm_forge.records.problem import ExitCode, Problem
 from vllm_forge.run.files import made_atomically
 
+MODES = 0o755
+"""What is kept of a member's mode: no set-uid, no writing by others."""
+
 
 def unpack_sdist(archive: Path, folder: Path) -> None:
     """Unpack the one top folder of a .tar.gz as `folder`, atomically.
 
-    Python's own data filter (PEP 706) refuses absolute names, `..`, links that point outside, and
-    devices; a refused member refuses the whole archive.
+    A member that is refused refuses the whole archive.
 
     Raises:
         Problem: exit 5 for an archive that is damaged, escapes, or has not one top folder.
@@ -19,28 +26,60 @@ def unpack_sdist(archive: Path, folder: Path) -> None:
     try:
         with tarfile.open(archive, "r:gz") as tar, made_atomically(folder) as half:
             members = tar.getmembers()
-            tops = {member.name.split("/", 1)[0] for member in members}
+            for member in members:
+                reason = why_refused(member)
+                if reason is not None:
+                    raise Problem(
+                        f"{archive.name} is refused: its member {member.name!r} {reason}",
+                        exit_code=ExitCode.BAD_INPUT,
+                    )
+                member.mode = (member.mode & MODES) | 0o600 | (0o100 if member.isdir() else 0)
+                member.uid = member.gid = 0
+                member.uname = member.gname = ""
             unpacked = half / "unpacked"
-            tar.extractall(unpacked, members=members, filter="data")
-            if len(tops) != 1:
+            tar.extractall(unpacked, members=members)  # noqa: S202 -- every member was judged above
+            tops = list(unpacked.iterdir())
+            if len(tops) != 1 or not tops[0].is_dir():
+                names = ", ".join(sorted(top.name for top in tops)[:4])
                 raise Problem(
-                    f"{archive.name} has not one top folder but {sorted(tops)[:4]}",
+                    f"{archive.name} has not one top folder but: {names or 'nothing'}",
                     exit_code=ExitCode.BAD_INPUT,
                 )
-            for entry in (unpacked / tops.pop()).iterdir():
+            for entry in tops[0].iterdir():
                 entry.rename(half / entry.name)
-            unpacked_top = next(unpacked.iterdir())
-            unpacked_top.rmdir()
+            tops[0].rmdir()
             unpacked.rmdir()
-    except tarfile.FilterError as error:
-        raise Problem(
-            f"{archive.name} is refused: its member {error.tarinfo.name!r} would land outside",
-            causes=(str(error),),
-            exit_code=ExitCode.BAD_INPUT,
-        ) from error
-    except (tarfile.TarError, EOFError) as error:
+    except (tarfile.TarError, EOFError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise Problem(
+                f"{folder} could not be written: {error.strerror}",
+                exit_code=ExitCode.UNREACHABLE,
+            ) from error
         raise Problem(
             f"{archive.name} is damaged: {error}",
             hints=(f"delete {archive} and run again",),
             exit_code=ExitCode.BAD_INPUT,
         ) from error
+
+
+def why_refused(member: tarfile.TarInfo) -> str | None:
+    """None for a folder, a file, or a link that stays inside; else what is wrong with it.
+
+    >>> why_refused(tarfile.TarInfo("../evil"))
+    'would land outside'
+    >>> why_refused(tarfile.TarInfo("a/b")) is None
+    True
+    """
+    if _leaves(member.name):
+        return "would land outside"
+    if member.issym() and _leaves(posixpath.join(posixpath.dirname(member.name), member.linkname)):
+        return f"links outside, to {member.linkname!r}"
+    if member.islnk() and _leaves(member.linkname):
+        return f"links outside, to {member.linkname!r}"
+    if not (member.isfile() or member.isdir() or member.issym() or member.islnk()):
+        return "is neither file, folder nor link"
+    return None
+
+
+def _leaves(name: str) -> bool:
+    return name.startswith("/") or posixpath.normpath(name).split("/")[0] == ".."
