@@ -6,6 +6,7 @@ from its own help.
 
 import configparser
 import re
+import ssl
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -118,7 +119,15 @@ def uv_environment(settings: IndexSettings, environ: Mapping[str, str]) -> dict[
         variables["UV_FIND_LINKS"] = ",".join(links)
     if settings.certificate and "SSL_CERT_FILE" not in environ:
         variables["SSL_CERT_FILE"] = settings.certificate
+    elif "SSL_CERT_FILE" not in environ and _has_system_certificates():
+        # Where a proxy signs with its own authority, the system knows it and uv's bundle does not.
+        variables["UV_SYSTEM_CERTS"] = "1"
     return variables
+
+
+def _has_system_certificates() -> bool:
+    paths = ssl.get_default_verify_paths()
+    return paths.cafile is not None or any(Path(paths.openssl_capath).glob("*.0"))
 
 
 def read_project(name: str, settings: IndexSettings, read_url: ReadUrl) -> tuple[IndexFile, ...]:
