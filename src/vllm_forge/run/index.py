@@ -127,7 +127,7 @@ def uv_environment(settings: IndexSettings, environ: Mapping[str, str]) -> dict[
 
 def _has_system_certificates() -> bool:
     paths = ssl.get_default_verify_paths()
-    return paths.cafile is not None or any(Path(paths.openssl_capath).glob("*.0"))
+    return bool(paths.cafile) or any(Path(paths.openssl_capath).glob("*.0"))
 
 
 def read_project(name: str, settings: IndexSettings, read_url: ReadUrl) -> tuple[IndexFile, ...]:
