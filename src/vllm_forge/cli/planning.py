@@ -4,26 +4,26 @@ import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from vllm_forge.cli.tree_facts import facts_of_release, facts_of_tree
 from vllm_forge.plan.assemble import Origin, assemble
 from vllm_forge.probe import parse_machine, read_machine
+from vllm_forge.probe.cuda_tables import read_cuda_table
+from vllm_forge.records.facts import TreeFacts
 from vllm_forge.records.home import Home
 from vllm_forge.records.machine import Machine
 from vllm_forge.records.plan import Plan, Source
 from vllm_forge.records.problem import ExitCode, Problem
 from vllm_forge.records.release import Release
-from vllm_forge.records.sourced import Sourced
 from vllm_forge.records.wishes import Isa, Wishes
-from vllm_forge.release import read_release
-from vllm_forge.resolve.isa import SWITCH
-from vllm_forge.resolve.resolution import Given, resolve
+from vllm_forge.release import known_releases, known_torches
+from vllm_forge.resolve.given import Given
+from vllm_forge.resolve.isa import read_switch
+from vllm_forge.resolve.resolution import resolve
 from vllm_forge.run.files import make_home
 from vllm_forge.run.process import run_command
 from vllm_forge.run.reach import read_code_host
 from vllm_forge.run.source import find_sdist, obtain_source
 from vllm_forge.run.steps import Doors
-
-CPU_RULES = "cmake/cpu_extension.cmake"
-ONEDNN = "https://github.com/oneapi-src/oneDNN.git"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,6 @@ class Planned:
     plan: Plan
     machine: Machine
     release: Release
-    origin: Origin
 
 
 def make_plan(
@@ -42,28 +41,32 @@ def make_plan(
     """Facts, then decisions, then the plan. Reads; makes nothing but what reading needs."""
     make_home(doors.home.path)
     machine = read_here_or_file(doors.home, machine_file)
-    release, origin, tree = read_release_of(wishes.vllm, doors)
-    switch = read_isa_switch(tree)
-    if not doors.offline and machine_file is None and _needs_code_host(wishes, machine, switch):
-        reached = read_code_host(ONEDNN, doors.home.path / "reach.json", run_command)
+    facts, origin = read_facts(wishes.vllm, doors)
+    if machine_file is None and not doors.offline and _depends_on_code_host(wishes, machine, facts):
+        url = next(project.url for project in facts.release.projects if "cpu" in project.devices)
+        reached = read_code_host(url, doors.home.path / "reach.json", run_command)
         machine = replace(machine, reachable=replace(machine.reachable, code_host=reached))
     given = Given(
         wishes=wishes,
         machine=machine,
-        release=release,
-        isa_switch=switch,
-        system_packages_into=doors.home.system("debian"),
+        facts=facts,
+        is_release=origin.kind == "sdist",
+        cuda=read_cuda_table(),
+        torches=known_torches(),
+        known=known_releases(),
+        facts_of=facts_of_release,
+        unpack_into=str(doors.home.system("debian")),
         install_system_packages=install_system,
     )
     plan = assemble(
         resolve(given),
-        release,
+        facts.release,
         origin,
         home=doors.home,
         environment=wishes.env.absolute() if wishes.env else None,
         arch=machine.cpu.arch or "x86_64",
     )
-    return Planned(plan, machine, release, origin)
+    return Planned(plan, machine, facts.release)
 
 
 def read_here_or_file(home: Home, machine_file: Path | None) -> Machine:
@@ -77,50 +80,56 @@ def read_here_or_file(home: Home, machine_file: Path | None) -> Machine:
     return parse_machine(text, str(machine_file))
 
 
-def read_release_of(wish: str, doors: Doors) -> tuple[Release, Origin, Path]:
-    """Facts of the tree that `--vllm` names, where it comes from, and a folder that holds it."""
+def read_facts(wish: str, doors: Doors) -> tuple[TreeFacts, Origin]:
+    """Facts of the tree that `--vllm` names, and where it comes from.
+
+    A known release is answered by the shipped table; a newer one is fetched and read.
+    """
     if wish.startswith("git+"):
-        url, _, ref = wish.removeprefix("git+").rpartition("@")
-        if not url:
-            url, ref = ref, "HEAD"
-        mark = hashlib.sha256(f"{url}\0{ref}".encode()).hexdigest()[:8]
-        origin = Origin("git", url=url, ref=ref)
-        tree = doors.home.source(f"git-{mark}")
-        source = Source("git", str(tree), url=url, ref=ref)
-    elif "/" in wish or wish.startswith(".") or Path(wish).is_dir():
+        return _facts_of_git(wish, doors)
+    if "/" in wish or wish.startswith(".") or Path(wish).is_dir():
         tree = Path(wish).expanduser().resolve()
         if not tree.is_dir():
             raise Problem(f"{wish} is no folder", exit_code=ExitCode.BAD_INPUT)
-        return read_release(tree), Origin("tree", path=tree), tree
-    else:
-        version = str(find_sdist(wish, doors.settings, doors.network).version)
-        origin = Origin("sdist")
-        tree = doors.home.source(f"vllm-{version}")
-        source = Source("sdist", str(tree), version=version)
-    if not (tree / "CMakeLists.txt").exists():
-        obtain_source(
-            source,
-            downloads=doors.home.downloads,
-            settings=doors.settings,
-            network=doors.network,
-            log=doors.home.logs("sources") / f"{tree.name}.log",
-        )
-    return read_release(tree), origin, tree
+        return facts_of_tree(tree, doors), Origin("tree", path=tree)
+    known = facts_of_release(wish)
+    if known is not None:
+        return known, Origin("sdist")
+    version = str(find_sdist(wish, doors.settings, doors.network).version)
+    known = facts_of_release(version)
+    if known is not None:
+        return known, Origin("sdist")
+    tree = doors.home.source(f"vllm-{version}")
+    _obtain(Source("sdist", str(tree), version=version), tree, doors)
+    return facts_of_tree(tree, doors), Origin("sdist")
 
 
-def read_isa_switch(tree: Path) -> Sourced[bool]:
-    """Whether the tree's CPU rules can leave AVX-512, and oneDNN with it, out."""
-    try:
-        lines = (tree / CPU_RULES).read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return Sourced(None, f"looked for {CPU_RULES}")
-    for number, line in enumerate(lines, start=1):
-        if SWITCH in line:
-            return Sourced(value=True, source=f"{CPU_RULES}:{number}")
-    return Sourced(value=False, source=CPU_RULES)
+def _facts_of_git(wish: str, doors: Doors) -> tuple[TreeFacts, Origin]:
+    url, _, ref = wish.removeprefix("git+").rpartition("@")
+    if not url or "/" in ref:  # the @ was the user's (git@host:…), or there is none
+        url, ref = wish.removeprefix("git+"), "HEAD"
+    mark = hashlib.sha256(f"{url}\0{ref}".encode()).hexdigest()[:8]
+    tree = doors.home.source(f"git-{mark}")
+    _obtain(Source("git", str(tree), url=url, ref=ref), tree, doors)
+    return facts_of_tree(tree, doors), Origin("git", url=url, ref=ref)
 
 
-def _needs_code_host(wishes: Wishes, machine: Machine, switch: Sourced[bool]) -> bool:
-    if wishes.isa is Isa.AVX2 and switch.value:
+def _obtain(source: Source, tree: Path, doors: Doors) -> None:
+    if (tree / "CMakeLists.txt").exists():
+        return
+    obtain_source(
+        source,
+        downloads=doors.home.downloads,
+        settings=doors.settings,
+        network=doors.network,
+        log=doors.home.logs("sources") / f"{tree.name}.log",
+    )
+
+
+def _depends_on_code_host(wishes: Wishes, machine: Machine, facts: TreeFacts) -> bool:
+    """Only a CPU build's instruction set hangs on it, and only where there is a choice to make."""
+    if not any("cpu" in project.devices for project in facts.release.projects):
         return False
-    return "avx512f" in (machine.cpu.flags or ()) or not switch.value
+    if read_switch(facts.release).value is not True:
+        return True
+    return wishes.isa is not Isa.AVX2 and "avx512f" in (machine.cpu.flags or ())

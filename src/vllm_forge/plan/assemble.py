@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from vllm_forge.plan.steps import Places, steps_for_cpu
+from vllm_forge.plan.steps import Places, steps_for
 from vllm_forge.records.home import Home
 from vllm_forge.records.plan import Choice, Estimate, Plan, Source
 from vllm_forge.records.release import Release
-from vllm_forge.records.resolution import CpuBuild, Resolution
+from vllm_forge.records.resolution import Build, CpuPart, Resolution
 from vllm_forge.resolve.room import NEEDED_BYTES
 from vllm_forge.resolve.torch import Target
 
@@ -45,6 +45,7 @@ def assemble(
             choices=choices,
             refusals=resolution.refused,
             warnings=warnings,
+            notes=resolution.notes,
             targets=resolution.targets,
         )
     build = resolution.build
@@ -63,23 +64,26 @@ def assemble(
         key=key,
         choices=choices,
         warnings=warnings,
+        notes=resolution.notes,
         targets=resolution.targets,
-        steps=steps_for_cpu(build, release, source, places, target),
-        estimate=Estimate(disk_bytes=NEEDED_BYTES[build.device.value]),
+        steps=steps_for(build, release, source, places, target, resolution.targets),
+        estimate=Estimate(disk_bytes=NEEDED_BYTES[build.device]),
     )
 
 
-def key_of(build: CpuBuild, release: Release, origin: Origin, environment: Path | None) -> str:
+def key_of(build: Build, release: Release, origin: Origin, environment: Path | None) -> str:
     """A readable name for one environment: equal wishes on one machine make the same one.
 
     A tree of the user's, a git revision, or a folder named for the environment adds eight digits
     of a hash, so that two of them never share a build folder.
     """
     python = ".".join(build.python.value.version.split(".")[:2])
-    name = (
-        f"vllm-{release.version.value}-{build.device.value}-{build.isa.value}"
-        f"-torch{build.torch.value}-py{python}"
-    )
+    if isinstance(build.part, CpuPart):
+        kind = f"cpu-{build.part.isa.value}"
+    else:
+        archs = "_".join(build.part.gpu_arch.value)
+        kind = f"cu{build.part.toolkit.value.version}-sm{archs}"
+    name = f"vllm-{release.version.value}-{kind}-torch{build.torch.value}-py{python}"
     own = [str(part) for part in (origin.path, origin.url, origin.ref, environment) if part]
     if own:
         name += f"-{hashlib.sha256(chr(0).join(own).encode()).hexdigest()[:8]}"

@@ -1,5 +1,6 @@
 """Decisions in, steps out: the order of the work and what each step stands on."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
@@ -10,14 +11,16 @@ from vllm_forge.records.plan import (
     Compile,
     Configure,
     Environment,
+    PlannedTarget,
     Register,
     Requirements,
     Source,
     Step,
 )
 from vllm_forge.records.release import Release
-from vllm_forge.records.resolution import CpuBuild
+from vllm_forge.records.resolution import Build, CpuPart, CudaPart
 from vllm_forge.records.wishes import Isa
+from vllm_forge.resolve.cuda_facts import minor_of
 from vllm_forge.resolve.isa import SWITCH
 from vllm_forge.resolve.torch import Target, exact_version
 
@@ -34,8 +37,13 @@ class Places:
     cmake: PurePath
 
 
-def steps_for_cpu(
-    build: CpuBuild, release: Release, source: Source, places: Places, target: Target
+def steps_for(
+    build: Build,
+    release: Release,
+    source: Source,
+    places: Places,
+    target: Target,
+    targets: Sequence[PlannedTarget],
 ) -> tuple[Step, ...]:
     """System packages where needed, then the tree, the environment, CMake, ninja, registration."""
     steps: list[Step] = []
@@ -56,7 +64,7 @@ def steps_for_cpu(
     add(
         "environment",
         f"Python {python.version} with torch {torch}",
-        Environment(str(places.environment), python.path, torch, None),
+        Environment(str(places.environment), python.path, torch, _torch_cuda(build)),
     )
     add(
         "requirements",
@@ -70,7 +78,8 @@ def steps_for_cpu(
         _configure(build, source, places),
         *("source", "environment", *system),
     )
-    names = tuple(extension.name for extension in build.extensions)
+    names = tuple(planned.name for planned in targets if planned.build)
+    modules = {extension.name: extension.module for extension in release.targets}
     add(
         "compile",
         f"compile {', '.join(names)}",
@@ -78,32 +87,55 @@ def steps_for_cpu(
             source.path,
             str(places.build),
             names,
-            tuple(extension.module for extension in build.extensions),
+            tuple(modules[name] for name in names),
             build.jobs.value,
         ),
         *("source", "configure"),
     )
-    version = release.version.value or "0"
     add(
         "register",
         "register the editable install",
-        Register(source.path, str(places.environment), f"{version}+cpu", "cpu"),
+        Register(
+            source.path, str(places.environment), version_of(build, release), build.device.value
+        ),
         *("source", "requirements"),
     )
     return tuple(steps)
 
 
-def _requirements(
-    build: CpuBuild, release: Release, places: Places, target: Target
-) -> Requirements:
+def version_of(build: Build, release: Release) -> str:
+    """The version setup.py would give it: `+cpu`, or `+cu124` where nvcc is not the main CUDA.
+
+    0.10.1 setup.py:529-547.
+    """
+    version = release.version.value or "0"
+    if isinstance(build.part, CpuPart):
+        local = "cpu"
+    else:
+        nvcc = minor_of(build.part.toolkit.value.version)
+        if nvcc == release.main_cuda.value:
+            return version
+        local = f"cu{nvcc.replace('.', '')}"
+    return f"{version}{'.' if '+' in version else '+'}{local}"
+
+
+def _torch_cuda(build: Build) -> str | None:
+    match build.part:
+        case CpuPart():
+            return None
+        case CudaPart(torch_cuda=torch_cuda):
+            return torch_cuda.value
+
+
+def _requirements(build: Build, release: Release, places: Places, target: Target) -> Requirements:
     pinned = {
         exact_version(pin)
         for pin in release.torch
-        if pin.role == "cpu" and target.holds(pin.marker)
+        if pin.role == build.device.value and target.holds(pin.marker)
     }
     exact = build.torch.value in pinned
     run = select_requirements(
-        release.requirements.get("cpu", ()), target, torch_is_pinned_one=exact
+        release.requirements.get(build.device.value, ()), target, torch_is_pinned_one=exact
     )
     compiled = select_requirements(release.build_requirements, target, torch_is_pinned_one=exact)
     return Requirements(
@@ -111,17 +143,27 @@ def _requirements(
     )
 
 
-def _configure(build: CpuBuild, source: Source, places: Places) -> Configure:
+def _configure(build: Build, source: Source, places: Places) -> Configure:
+    """CMake's definitions, as setup.py's own `configure` gives them (0.10.1 setup.py:143-220)."""
     definitions = {
         "CMAKE_BUILD_TYPE": "RelWithDebInfo",
-        "VLLM_TARGET_DEVICE": "cpu",
+        "VLLM_TARGET_DEVICE": build.device.value,
         "VLLM_PYTHON_EXECUTABLE": str(places.environment / "bin" / "python"),
-        "Torch_DIR": str(places.cmake),
         "FETCHCONTENT_BASE_DIR": str(places.build / "fetched"),
     }
-    variables = {"VLLM_TARGET_DEVICE": "cpu"}
-    if build.isa.value is Isa.AVX2:
-        variables[SWITCH] = "true"
+    variables = {"VLLM_TARGET_DEVICE": build.device.value}
+    match build.part:
+        case CpuPart(isa=isa):
+            definitions["Torch_DIR"] = str(places.cmake)
+            if isa.value is Isa.AVX2:
+                variables[SWITCH] = "true"
+        case CudaPart(toolkit=toolkit, gpu_arch=gpu_arch):
+            prefix = toolkit.value.path
+            definitions["CMAKE_CUDA_COMPILER"] = f"{prefix}/bin/nvcc"
+            definitions["CMAKE_CUDA_HOST_COMPILER"] = build.compiler.value.path
+            definitions["NVCC_THREADS"] = "1"
+            variables["CUDA_HOME"] = prefix
+            variables["TORCH_CUDA_ARCH_LIST"] = ";".join(gpu_arch.value)
     return Configure(
         source.path, str(places.build), definitions, variables, build.compiler.value.path
     )

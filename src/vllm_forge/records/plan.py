@@ -142,6 +142,8 @@ class Plan:
     choices: dict[str, Choice]
     refusals: tuple[Refused, ...] = ()
     warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What the user would have met without this plan; nothing to act on."""
     targets: tuple[PlannedTarget, ...] = ()
     steps: tuple[Step, ...] = ()
     estimate: Estimate = field(default_factory=Estimate)

@@ -4,31 +4,50 @@ from dataclasses import dataclass
 from typing import Any
 
 from vllm_forge.records.decision import Chosen, Refused
-from vllm_forge.records.machine import Compiler, Python
+from vllm_forge.records.machine import Compiler, Python, Toolkit
 from vllm_forge.records.plan import PlannedTarget, SystemPackages
-from vllm_forge.records.release import ExtensionTarget
 from vllm_forge.records.wishes import Device, Isa
 
 
 @dataclass(frozen=True, slots=True)
-class CpuBuild:
-    """Everything a CPU build needs to know, chosen."""
+class CpuPart:
+    """What only a CPU build decides."""
 
-    device: Chosen[Device]
+    isa: Chosen[Isa]
+
+
+@dataclass(frozen=True, slots=True)
+class CudaPart:
+    """What only a CUDA build decides. `gpu_arch` is the value for TORCH_CUDA_ARCH_LIST."""
+
+    toolkit: Chosen[Toolkit]
+    gpu_arch: Chosen[tuple[str, ...]]
+    torch_cuda: Chosen[str | None]
+    strategy: Chosen[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """Everything a build needs to know, chosen."""
+
+    device: Device
     python: Chosen[Python]
     torch: Chosen[str]
     compiler: Chosen[Compiler]
-    isa: Chosen[Isa]
     jobs: Chosen[int]
     system_packages: Chosen[SystemPackages | None]
-    extensions: tuple[ExtensionTarget, ...]
+    part: CpuPart | CudaPart
 
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """`build` is None when anything was refused; `chosen` and `refused` hold every decision."""
+    """`build` is None when anything was refused; `chosen` and `refused` hold every decision.
+
+    `notes` say what the user would have met without us.
+    """
 
     chosen: tuple[Chosen[Any], ...]
     refused: tuple[Refused, ...]
     targets: tuple[PlannedTarget, ...]
-    build: CpuBuild | None
+    notes: tuple[str, ...]
+    build: Build | None

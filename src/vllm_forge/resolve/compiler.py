@@ -5,13 +5,14 @@ from packaging.version import Version
 from vllm_forge.records.decision import Chosen, Decision, Reason, Refused
 from vllm_forge.records.machine import Compiler, Machine
 from vllm_forge.records.release import Release
+from vllm_forge.records.wishes import Device
 
 LEAST_GCC = "9.0"
 """torch ≥ 2.1 wants C++17 complete in its headers: PyTorch's CONTRIBUTING says gcc 9 or newer."""
 
 
 def choose_compiler(
-    machine: Machine, release: Release, *, newest: str | None = None
+    machine: Machine, release: Release, device: Device, *, newest: str | None = None
 ) -> Decision[Compiler]:
     """g++ that the tree accepts and, where a toolkit caps it, not newer than `newest` (major).
 
@@ -19,10 +20,11 @@ def choose_compiler(
     """
     if machine.compilers is None:
         return Refused("compiler", (Reason("the compilers are unknown", "machine.compilers"),))
-    floor = release.gcc_floor.value or LEAST_GCC
+    said = release.cpu_gcc_floor if device is Device.CPU else release.gcc_floor
+    floor = said.value or LEAST_GCC
     because = [
-        Reason(f"at least g++ {floor}", release.gcc_floor.source)
-        if release.gcc_floor.value
+        Reason(f"at least g++ {floor}", said.source)
+        if said.value
         else Reason(f"at least g++ {floor}", "PyTorch's headers need C++17")
     ]
     if newest is not None:

@@ -14,14 +14,21 @@ FETCHES = Reason(
 )
 
 
-def choose_isa(
-    wishes: Wishes, machine: Machine, switch: Sourced[bool], release: Release
-) -> Decision[Isa]:
+def read_switch(release: Release) -> Sourced[bool]:
+    """Whether the tree's CPU rules can leave AVX-512, and oneDNN with it, out."""
+    for variable in release.environment:
+        if variable.name == SWITCH:
+            return Sourced(value=True, source=variable.sources[0])
+    return Sourced(value=False, source=f"no {SWITCH} in cmake/cpu_extension.cmake")
+
+
+def choose_isa(wishes: Wishes, machine: Machine, release: Release) -> Decision[Isa]:
     """Choose AVX-512 where the CPU has it and oneDNN, which it fetches, can be had; else AVX2.
 
-    `switch` says whether the tree can be told to leave AVX-512 out; newer trees (0.17+) build all
-    variants at once and always fetch oneDNN.
+    Trees from 0.17 on cannot be told to leave AVX-512 out: they build all variants at once and
+    always fetch oneDNN.
     """
+    switch = read_switch(release)
     flags = machine.cpu.flags
     if flags is None or machine.cpu.arch not in {None, "x86_64"}:
         return Refused(

@@ -1,34 +1,84 @@
-"""Which of the tree's extension targets this build makes."""
+"""Which of the tree's targets this build makes, and why the others are left out."""
+
+from collections.abc import Mapping, Sequence
 
 from vllm_forge.records.plan import PlannedTarget
-from vllm_forge.records.release import ExtensionTarget, Release
-from vllm_forge.resolve.conditions import Situation, judge
+from vllm_forge.records.release import Configured, ConfiguredTarget, RuntimeGate
+
+FETCHED_FILES: Mapping[str, Mapping[str, int]] = {
+    "57b4e68b9f9d94750b46de8f8dbd2bfcc86edd4f": {"_vllm_fa2_C": 63, "_vllm_fa3_C": 294},
+}
+"""Revision of a fetched project → how many files its targets compile: what a tree cannot say.
+Counted in a real configure of vLLM 0.10.1 (docs/measurements.md)."""
 
 
-def wanted_extensions(release: Release, situation: Situation) -> tuple[ExtensionTarget, ...]:
-    """The extensions setup.py would ask for, each name once (0.20 appends `_C` twice)."""
-    wanted: dict[str, ExtensionTarget] = {}
-    for extension in release.targets:
-        if all(judge(test, situation) for test in extension.condition):
-            wanted.setdefault(extension.name, extension)
-    return tuple(wanted.values())
+def plan_targets(
+    configured: Configured,
+    gates: Sequence[RuntimeGate],
+    capabilities: Sequence[str],
+    revisions: Sequence[str] = (),
+) -> tuple[PlannedTarget, ...]:
+    """Every target with the verdict and the line that decides.
+
+    `capabilities` are those of the GPUs that will run it; `revisions` the pins of the tree's
+    fetched projects. A target whose run-time gate admits none of the GPUs is not built: Python
+    would never call it. One that setup.py does not ask for is not built either.
+    """
+    by_subject = {gate.subject: gate for gate in gates}
+    return tuple(
+        _plan_one(target, by_subject.get(target.name), capabilities, revisions)
+        for target in configured.targets
+    )
 
 
-def plan_targets(release: Release, situation: Situation) -> tuple[PlannedTarget, ...]:
-    """Every target of the tree with the verdict and the line that decides."""
-    wanted = {extension.name: extension for extension in wanted_extensions(release, situation)}
-    planned: dict[str, PlannedTarget] = {}
-    for extension in release.targets:
-        if extension.name in planned:
-            continue
-        if extension.name in wanted:
-            because = f"setup.py asks for it here ({wanted[extension.name].source})"
-            planned[extension.name] = PlannedTarget(extension.name, build=True, because=because)
-        else:
-            failing = next(
-                (test for test in extension.condition if not judge(test, situation)),
-                "its condition",
+def _plan_one(
+    target: ConfiguredTarget,
+    gate: RuntimeGate | None,
+    capabilities: Sequence[str],
+    revisions: Sequence[str],
+) -> PlannedTarget:
+    files = _count_files(target, revisions)
+    if target.asked is False:
+        because = f"setup.py does not ask for it here ({target.source})"
+        return PlannedTarget(target.name, build=False, because=because, files=files)
+    if gate is not None and capabilities and gate.capabilities.value is not None:
+        admitted = gate.capabilities.value
+        if not any(admits(rule, each) for rule in admitted for each in capabilities):
+            wanted, have = " or ".join(admitted), ", ".join(capabilities)
+            because = (
+                f"dispatched on compute capability {wanted} only, not on {have} "
+                f"({gate.capabilities.source}: `{gate.said}`)"
             )
-            because = f"not for this build: {failing} ({extension.source})"
-            planned[extension.name] = PlannedTarget(extension.name, build=False, because=because)
-    return tuple(planned.values())
+            return PlannedTarget(target.name, build=False, because=because, files=files)
+    if files == 0:
+        because = f"nothing to compile for these GPUs ({target.source})"
+        return PlannedTarget(target.name, build=False, because=because, files=0)
+    because = f"setup.py asks for it ({target.source})"
+    if target.incomplete and files is None:
+        because += f"; {target.incomplete}"
+    return PlannedTarget(target.name, build=True, because=because, files=files)
+
+
+def _count_files(target: ConfiguredTarget, revisions: Sequence[str]) -> int | None:
+    for revision in revisions:
+        counted = FETCHED_FILES.get(revision, {}).get(target.name)
+        if counted is not None:
+            return counted
+    return None if target.incomplete else len(target.sources)
+
+
+def admits(rule: str, capability: str) -> bool:
+    """Whether a gate's rule lets a GPU through.
+
+    >>> admits("9.x", "9.0"), admits("9.0", "8.9"), admits(">=9.0", "10.0"), admits(">=9.0", "8.9")
+    (True, False, True, False)
+    """
+    if rule.startswith(">="):
+        return _number(capability) >= _number(rule.removeprefix(">="))
+    if rule.endswith(".x"):
+        return capability.split(".", maxsplit=1)[0] == rule.removesuffix(".x")
+    return capability == rule
+
+
+def _number(capability: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in capability.rstrip("af").split("."))

@@ -1,0 +1,93 @@
+"""The decisions that every build makes."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from vllm_forge.records.decision import Chosen, Decision, Refused
+from vllm_forge.records.machine import Compiler, Python
+from vllm_forge.records.plan import SystemPackages
+from vllm_forge.records.resolution import Build, CpuPart, CudaPart
+from vllm_forge.records.wishes import Device
+from vllm_forge.resolve.compiler import choose_compiler
+from vllm_forge.resolve.given import Given
+from vllm_forge.resolve.jobs import choose_jobs
+from vllm_forge.resolve.python import choose_python
+from vllm_forge.resolve.room import refuse_without_room
+from vllm_forge.resolve.size import parse_size
+from vllm_forge.resolve.system_packages import choose_system_packages
+from vllm_forge.resolve.torch import choose_torch, target_of
+
+
+@dataclass(frozen=True, slots=True)
+class CommonDecisions:
+    """`torch` and `system_packages` are None where they could not be asked: no Python was found."""
+
+    python: Decision[Python]
+    compiler: Decision[Compiler]
+    jobs: Decision[int]
+    torch: Decision[str] | None
+    system_packages: Decision[SystemPackages | None] | None
+    room: Refused | None
+
+    def build(self, device: Device, torch: Chosen[str], part: CpuPart | CudaPart) -> Build | None:
+        """None as long as one of them is refused."""
+        match self:
+            case CommonDecisions(
+                python=Chosen() as python,
+                compiler=Chosen() as compiler,
+                jobs=Chosen() as jobs,
+                system_packages=Chosen() as system,
+                room=None,
+            ):
+                return Build(device, python, torch, compiler, jobs, system, part)
+            case _:
+                return None
+
+
+def decide_common(
+    given: Given, device: Device, *, bytes_per_job: int, newest_gcc: str | None
+) -> CommonDecisions:
+    """`bytes_per_job` is the peak of an ordinary compile, `newest_gcc` what a toolkit accepts."""
+    wishes, machine, release = given.wishes, given.machine, given.facts.release
+    python = choose_python(wishes, machine, release)
+    torch: Decision[str] | None = None
+    system: Decision[SystemPackages | None] | None = None
+    if isinstance(python, Chosen):
+        torch = choose_torch(wishes, device, target_of(machine, python.value), release)
+        system = choose_system_packages(
+            machine,
+            python.value,
+            needs_libnuma=device is Device.CPU,
+            into=given.unpack_into,
+            install=given.install_system_packages,
+        )
+    return CommonDecisions(
+        python=python,
+        compiler=choose_compiler(machine, release, device, newest=newest_gcc),
+        jobs=choose_jobs(
+            wishes,
+            machine,
+            bytes_per_job=bytes_per_job,
+            memory_cap=parse_size(wishes.memory) if wishes.memory else None,
+        ),
+        torch=torch,
+        system_packages=system,
+        room=refuse_without_room(machine, device),
+    )
+
+
+def split(
+    vllm: Chosen[Any],
+    device: Chosen[Device],
+    common: CommonDecisions,
+    *more: Decision[Any] | None,
+) -> tuple[tuple[Chosen[Any], ...], tuple[Refused, ...]]:
+    """Everything decided, in the order people read it: chosen, and refused."""
+    every = (
+        *(vllm, device, common.python, *more),
+        *(common.compiler, common.jobs, common.system_packages, common.room),
+    )
+    return (
+        tuple(one for one in every if isinstance(one, Chosen)),
+        tuple(one for one in every if isinstance(one, Refused)),
+    )

@@ -1,0 +1,43 @@
+"""Every decision of a CPU build."""
+
+from typing import Any
+
+from vllm_forge.records.decision import Chosen, Decision, Reason
+from vllm_forge.records.resolution import CpuPart, Resolution
+from vllm_forge.records.wishes import Device, Isa
+from vllm_forge.resolve.common import decide_common, split
+from vllm_forge.resolve.given import Given
+from vllm_forge.resolve.isa import choose_isa
+from vllm_forge.resolve.preflight import judge_torch
+from vllm_forge.resolve.targets import plan_targets
+
+FILE_BYTES = 2_300_000_000
+"""Peak of one g++ over the CPU target's files (docs/measurements.md)."""
+
+NO_GPU_CODE = (Reason("the CPU target compiles no GPU code", "cmake/cpu_extension.cmake"),)
+
+
+def resolve_cpu(given: Given, vllm: Chosen[Any], device: Chosen[Device]) -> Resolution:
+    """All decisions; those that need the Python are left out when that is refused."""
+    common = decide_common(given, Device.CPU, bytes_per_job=FILE_BYTES, newest_gcc=None)
+    isa = choose_isa(given.wishes, given.machine, given.facts.release)
+    flags = given.machine.cpu.flags or ()
+    if isinstance(isa, Chosen) and isa.value is Isa.AVX2:
+        flags = tuple(flag for flag in flags if not flag.startswith(("avx512", "amx")))
+    configured = given.facts.configured("cpu", flags=flags)
+    targets = () if configured is None else plan_targets(configured, (), ())
+    torch: Decision[str] | None = common.torch
+    if isinstance(torch, Chosen) and configured is not None:
+        built = {target.name for target in targets if target.build}
+        torch = judge_torch(torch, Device.CPU, given.facts, configured, built)
+    constants: tuple[Decision[Any], ...] = (
+        Chosen("torch_cuda", None, NO_GPU_CODE),
+        Chosen("toolkit", None, NO_GPU_CODE),
+        Chosen("gpu_arch", None, NO_GPU_CODE),
+        Chosen("strategy", "full", (Reason("no CPU extension is published", "the index"),)),
+    )
+    chosen, refused = split(vllm, device, common, torch, isa, *constants)
+    build = None
+    if not refused and isinstance(torch, Chosen) and isinstance(isa, Chosen):
+        build = common.build(Device.CPU, torch, CpuPart(isa))
+    return Resolution(chosen, refused, targets, (), build)

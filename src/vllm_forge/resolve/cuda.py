@@ -1,0 +1,146 @@
+"""Every decision of a CUDA build."""
+
+from typing import Any
+
+from vllm_forge.records.decision import Chosen, Decision, Reason, Refused
+from vllm_forge.records.machine import Toolkit
+from vllm_forge.records.plan import PlannedTarget
+from vllm_forge.records.release import Configured
+from vllm_forge.records.resolution import CudaPart, Resolution
+from vllm_forge.records.wishes import Device
+from vllm_forge.resolve.common import decide_common, split
+from vllm_forge.resolve.cuda_facts import host_compiler_limit
+from vllm_forge.resolve.given import Given
+from vllm_forge.resolve.gpu_arch import choose_gpu_arch, parse_gpu_arch, plain, tree_archs
+from vllm_forge.resolve.notes import notes_on_stock
+from vllm_forge.resolve.preflight import judge_torch
+from vllm_forge.resolve.strategy import choose_strategy
+from vllm_forge.resolve.targets import plan_targets
+from vllm_forge.resolve.toolkit import choose_toolkit
+from vllm_forge.resolve.torch import choose_torch, exact_version, target_of
+from vllm_forge.resolve.torch_cuda import choose_torch_cuda, read_torch_cuda
+
+FILE_BYTES = 3_000_000_000
+"""Peak of one nvcc for one architecture over most files of `_C` and `_moe_C` (2.4 to 2.8 GB); the
+heaviest, scaled_mm_c2x.cu, takes 7.5 GB (docs/measurements.md)."""
+
+HEAVIEST_FILE_BYTES = 7_500_000_000
+
+
+def resolve_cuda(given: Given, vllm: Chosen[Any], device: Chosen[Device]) -> Resolution:
+    """Toolkit → architectures → what CMake would do → targets → whether torch has every name."""
+    wished_torch = _torch_before_python(given)
+    carried = read_torch_cuda(wished_torch, given.torches)
+    toolkit = choose_toolkit(
+        given.wishes.cuda, given.machine, carried, _asked_archs(given), given.cuda
+    )
+    limit = (
+        host_compiler_limit(toolkit.value.version, given.cuda)
+        if isinstance(toolkit, Chosen)
+        else None
+    )
+    common = decide_common(
+        given,
+        Device.CUDA,
+        bytes_per_job=FILE_BYTES,
+        newest_gcc=None if limit is None or limit.value is None else str(limit.value.gcc),
+    )
+    torch = common.torch
+    strategy = choose_strategy(
+        given.wishes.strategy,
+        given.facts.release,
+        wished_torch,
+        is_release=given.is_release,
+        reachable=given.machine.reachable.code_host,
+    )
+    torch_cuda = choose_torch_cuda(carried, wished_torch)
+    gpu_arch: Decision[tuple[str, ...]] | None = None
+    targets: tuple[PlannedTarget, ...] = ()
+    if isinstance(toolkit, Chosen):
+        gpu_arch, configured = _choose_arch(given, toolkit.value)
+        if isinstance(gpu_arch, Chosen) and configured is not None:
+            targets = plan_targets(
+                configured,
+                given.facts.release.gates,
+                [plain(arch) for arch in gpu_arch.value],
+                [project.revision for project in given.facts.release.projects],
+            )
+            if isinstance(torch, Chosen):
+                built = {target.name for target in targets if target.build}
+                torch = judge_torch(torch, Device.CUDA, given.facts, configured, built)
+    chosen, refused = split(
+        vllm, device, common, torch, torch_cuda, toolkit, gpu_arch, strategy, _refuse_memory(given)
+    )
+    build = None
+    if (
+        not refused
+        and isinstance(torch, Chosen)
+        and isinstance(toolkit, Chosen)
+        and isinstance(gpu_arch, Chosen)
+    ):
+        part = CudaPart(toolkit, gpu_arch, torch_cuda, strategy)
+        build = common.build(Device.CUDA, torch, part)
+    notes = notes_on_stock(given.facts.release, wished_torch, toolkit)
+    return Resolution(chosen, refused, targets, notes, build)
+
+
+def _torch_before_python(given: Given) -> str:
+    """The torch that will be chosen; markers of a CUDA pin do not depend on the Python found."""
+    if given.wishes.torch is not None:
+        return given.wishes.torch
+    for pin in given.facts.release.torch:
+        if pin.role == "cuda" and exact_version(pin) and pin.marker is None:
+            return str(exact_version(pin))
+    for python in given.machine.pythons or ():
+        choice = choose_torch(
+            given.wishes, Device.CUDA, target_of(given.machine, python), given.facts.release
+        )
+        if isinstance(choice, Chosen):
+            return choice.value
+    return "unknown"
+
+
+def _asked_archs(given: Given) -> tuple[str, ...]:
+    wished = parse_gpu_arch(given.wishes.gpu_arch)
+    if wished is not None:
+        return wished
+    return tuple(gpu.capability for gpu in given.machine.gpus or () if gpu.capability is not None)
+
+
+def _choose_arch(
+    given: Given, toolkit: Toolkit
+) -> tuple[Decision[tuple[str, ...]], Configured | None]:
+    """The architectures, and what configure would do with them (or with what was asked)."""
+    nvcc = toolkit.nvcc or toolkit.version
+    version = given.facts.release.version.value or "unknown"
+    asked = given.facts.configured("cuda", nvcc=nvcc, architectures=_asked_archs(given) or ("8.0",))
+    if asked is None:
+        reason = Reason(f"what vLLM {version} compiles is unknown", "CMakeLists.txt")
+        return Refused("gpu_arch", (reason,)), None
+    decision = choose_gpu_arch(
+        given.wishes.gpu_arch,
+        given.machine,
+        toolkit.nvcc or toolkit.version,
+        tree_archs(version, asked),
+        given.cuda,
+    )
+    if isinstance(decision, Refused):
+        return decision, asked
+    return decision, given.facts.configured("cuda", nvcc=nvcc, architectures=decision.value)
+
+
+def _refuse_memory(given: Given) -> Refused | None:
+    """One file that cannot fit at all is said before it starts."""
+    memory = given.machine.memory
+    sizes = [size for size in (memory.total_bytes, memory.limit_bytes) if size is not None]
+    if not sizes or min(sizes) >= HEAVIEST_FILE_BYTES:
+        return None
+    have, need = min(sizes) / 1e9, HEAVIEST_FILE_BYTES / 1e9
+    return Refused(
+        "memory",
+        (
+            Reason(f"this machine, or its cgroup, has {have:.1f} GB", "machine.memory"),
+            Reason(f"scaled_mm_c2x.cu alone takes {need:.1f} GB", "docs/measurements.md"),
+        ),
+        ("build on a machine with more memory and install the wheel: build --wheel DIR",),
+    )
