@@ -12,7 +12,7 @@ def main() -> int:
     arguments = sys.argv[1:]
     if arguments[:1] == ["build"]:
         standing = read_standing(
-            standing_file(home_from_arguments(arguments), arguments), os.environ
+            standing_file(home_from_arguments(arguments), arguments), arguments, os.environ
         )
         if standing is not None:
             if "--json" in arguments:

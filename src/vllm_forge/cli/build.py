@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from vllm_forge.cli.common import Common, environment, put, put_json, say, show
 from vllm_forge.cli.doors import open_doors
+from vllm_forge.cli.locking import plan_locked
 from vllm_forge.cli.plan import exit_code_of, show_plan
 from vllm_forge.cli.planning import make_plan
 from vllm_forge.cli.watching import watching
@@ -24,7 +25,7 @@ from vllm_forge.run.execute import execute
 from vllm_forge.run.receipts import marks_of, why_redo_any
 from vllm_forge.run.register import build_wheel
 from vllm_forge.run.standing import Standing, keep_standing, sign, standing_file
-from vllm_forge.run.steps import requirement_lines
+from vllm_forge.run.steps import Doors, requirement_lines
 from vllm_forge.show.plan import render_plan
 
 
@@ -43,6 +44,7 @@ def build(
     *,
     wishes: Annotated[Wishes, Parameter(name="*")] = Wishes(),  # noqa: B008 -- frozen
     wheel: Path | None = None,
+    locked: Path | None = None,
     install_system_packages: Annotated[bool, Parameter(negative="")] = False,
     dry_run: Annotated[bool, Parameter(name=["--dry-run", "-n"], negative="")] = False,
     common: Common = Common(),  # noqa: B008 -- frozen
@@ -53,13 +55,15 @@ def build(
     ----------
     wheel
         Also write a wheel of the built tree into this folder.
+    locked
+        Build exactly what this lock says, and fail by name where that cannot be.
     install_system_packages
         Install missing distribution packages with apt instead of unpacking them under the home.
     dry_run
         Print the plan and stop.
     """
     document = build_document(
-        wishes, common, wheel=wheel, install=install_system_packages, dry_run=dry_run
+        wishes, common, Extras(wheel, locked, install_system_packages), dry_run=dry_run
     )
     if document is None:
         return ExitCode.DONE
@@ -82,7 +86,7 @@ def remember(document: BuildDocument, common: Common) -> None:
     keep_standing(
         standing_file(home.path, sys.argv[1:]),
         Standing(
-            signature=sign(tree, environment()),
+            signature=sign(tree, sys.argv[1:], environment()),
             receipts=str(home.receipts(document.plan.key)),
             marks=marks_of(document.plan),
             tree=tree,
@@ -92,13 +96,22 @@ def remember(document: BuildDocument, common: Common) -> None:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Extras:
+    """What a build may do besides building."""
+
+    wheel: Path | None = None
+    locked: Path | None = None
+    install_system: bool = False
+
+
 def build_document(
-    wishes: Wishes, common: Common, *, wheel: Path | None, install: bool, dry_run: bool
+    wishes: Wishes, common: Common, extras: Extras, *, dry_run: bool
 ) -> BuildDocument | None:
     """Plan and execute; None when only the plan was to be shown."""
     with watching(quiet=common.quiet or dry_run) as emit:
         doors = open_doors(common.place, emit, offline=wishes.offline)
-        made = make_plan(wishes, doors, install_system=install).plan
+        made = _plan(wishes, doors, extras)
         if dry_run:
             show_plan(made, common, explain=False)
             return None
@@ -117,8 +130,14 @@ def build_document(
         made,
         receipts,
         built.environment,
-        None if wheel is None else str(wheel_of(made, built, wheel)),
+        None if extras.wheel is None else str(wheel_of(made, built, extras.wheel)),
     )
+
+
+def _plan(wishes: Wishes, doors: Doors, extras: Extras) -> Plan:
+    if extras.locked is not None:
+        return plan_locked(extras.locked, wishes, doors, install_system=extras.install_system).plan
+    return make_plan(wishes, doors, install_system=extras.install_system).plan
 
 
 def built_of(plan: Plan, receipts: tuple[Receipt, ...]) -> Built:

@@ -7,10 +7,13 @@ from cyclopts import Parameter
 
 from vllm_forge.cli.common import Common, put_json, show
 from vllm_forge.cli.doors import open_doors
+from vllm_forge.cli.locking import lock_of
 from vllm_forge.cli.planning import make_plan
+from vllm_forge.records.codec import render_json
 from vllm_forge.records.plan import Plan
 from vllm_forge.records.problem import ExitCode
 from vllm_forge.records.wishes import Wishes
+from vllm_forge.run.files import write_atomically
 from vllm_forge.show.plan import render_plan
 
 
@@ -19,6 +22,7 @@ def plan(
     wishes: Annotated[Wishes, Parameter(name="*")] = Wishes(),  # noqa: B008 -- frozen
     machine: Path | None = None,
     explain: Annotated[bool, Parameter(negative="")] = False,
+    lock: Path | None = None,
     common: Common = Common(),  # noqa: B008 -- frozen
 ) -> int:
     """Resolve, and print what would be done and why; nothing is installed or compiled.
@@ -29,11 +33,15 @@ def plan(
         Plan for the machine in FILE (as `doctor --json` prints it) instead of this one.
     explain
         Print the reason of every choice, and where it was read.
+    lock
+        Write everything pinned into this file, for `build --locked`.
     """
     doors = open_doors(common.place, lambda _event: None, offline=wishes.offline)
-    made = make_plan(wishes, doors, machine_file=machine).plan
-    show_plan(made, common, explain=explain)
-    return exit_code_of(made)
+    planned = make_plan(wishes, doors, machine_file=machine)
+    if lock is not None and planned.plan.status == "ok":
+        write_atomically(lock.absolute(), render_json(lock_of(planned, doors)) + "\n")
+    show_plan(planned.plan, common, explain=explain)
+    return exit_code_of(planned.plan)
 
 
 def show_plan(made: Plan, common: Common, *, explain: bool) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vllm_forge.cli.tree_facts import facts_of_release, facts_of_tree
-from vllm_forge.plan.assemble import Origin, assemble
+from vllm_forge.plan.assemble import Origin, Setting, assemble
 from vllm_forge.probe import parse_machine, read_machine
 from vllm_forge.probe.cuda_tables import read_cuda_table
 from vllm_forge.records.facts import TreeFacts
@@ -36,7 +36,12 @@ class Planned:
 
 
 def make_plan(
-    wishes: Wishes, doors: Doors, *, machine_file: Path | None = None, install_system: bool = False
+    wishes: Wishes,
+    doors: Doors,
+    *,
+    machine_file: Path | None = None,
+    install_system: bool = False,
+    locked: str | None = None,
 ) -> Planned:
     """Facts, then decisions, then the plan. Reads; makes nothing but what reading needs."""
     make_home(doors.home.path)
@@ -62,9 +67,12 @@ def make_plan(
         resolve(given),
         facts.release,
         origin,
-        home=doors.home,
-        environment=wishes.env.absolute() if wishes.env else None,
-        arch=machine.cpu.arch or "x86_64",
+        Setting(
+            home=doors.home,
+            environment=wishes.env.absolute() if wishes.env else None,
+            arch=machine.cpu.arch or "x86_64",
+            locked=locked,
+        ),
     )
     return Planned(plan, machine, facts.release)
 

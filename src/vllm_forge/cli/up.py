@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from vllm_forge.cli.build import build_document
+from vllm_forge.cli.build import Extras, build_document
 from vllm_forge.cli.common import Common, put, put_json, say, show
 from vllm_forge.cli.verify import VerifyDocument, verify_document
 from vllm_forge.records.check import Check
@@ -49,7 +49,7 @@ def up(
     """
     started = monotonic()
     document = build_document(
-        wishes, common, wheel=None, install=install_system_packages, dry_run=dry_run
+        wishes, common, Extras(install_system=install_system_packages), dry_run=dry_run
     )
     if document is None:
         return ExitCode.DONE

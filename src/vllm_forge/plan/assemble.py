@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from vllm_forge.plan.steps import Places, steps_for
+from vllm_forge.plan.steps import Frame, Places, steps_for
 from vllm_forge.records.home import Home
 from vllm_forge.records.plan import Choice, Estimate, Plan, Source
 from vllm_forge.records.release import Release
@@ -24,15 +24,20 @@ class Origin:
     ref: str | None = None
 
 
-def assemble(
-    resolution: Resolution,
-    release: Release,
-    origin: Origin,
-    *,
-    home: Home,
-    environment: Path | None,
-    arch: str,
-) -> Plan:
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """Where a plan is made for: the home, an environment folder of the user's, the machine's arch.
+
+    `locked` is a lock's requirements file; without one the requirements are resolved when built.
+    """
+
+    home: Home
+    environment: Path | None
+    arch: str
+    locked: str | None = None
+
+
+def assemble(resolution: Resolution, release: Release, origin: Origin, setting: Setting) -> Plan:
     """The plan document, with steps when nothing was refused."""
     choices = {
         chosen.subject: Choice(_shown(chosen.value), chosen.because) for chosen in resolution.chosen
@@ -49,7 +54,8 @@ def assemble(
             targets=resolution.targets,
         )
     build = resolution.build
-    key = key_of(build, release, origin, environment)
+    home = setting.home
+    key = key_of(build, release, origin, setting.environment)
     source = Source(
         origin=origin.kind,
         path=str(origin.path or home.source(key)),
@@ -57,8 +63,8 @@ def assemble(
         url=origin.url,
         ref=origin.ref,
     )
-    places = Places(environment or home.environment(key), home.build(key), home.cmake(key))
-    target = Target(arch, build.python.value.version)
+    places = Places(setting.environment or home.environment(key), home.build(key), home.cmake(key))
+    frame = Frame(places, Target(setting.arch, build.python.value.version), setting.locked)
     return Plan(
         status="ok",
         key=key,
@@ -66,7 +72,7 @@ def assemble(
         warnings=warnings,
         notes=resolution.notes,
         targets=resolution.targets,
-        steps=steps_for(build, release, source, places, target, resolution.targets),
+        steps=steps_for(build, release, source, frame, resolution.targets),
         estimate=Estimate(disk_bytes=NEEDED_BYTES[build.device]),
     )
 

@@ -37,15 +37,24 @@ class Places:
     cmake: PurePath
 
 
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What the steps are set in: folders, the environment markers are judged for, a lock's text."""
+
+    places: Places
+    target: Target
+    locked: str | None = None
+
+
 def steps_for(
     build: Build,
     release: Release,
     source: Source,
-    places: Places,
-    target: Target,
+    frame: Frame,
     targets: Sequence[PlannedTarget],
 ) -> tuple[Step, ...]:
     """System packages where needed, then the tree, the environment, CMake, ninja, registration."""
+    places = frame.places
     steps: list[Step] = []
 
     def add(name: str, title: str, action: Action, *after: str) -> None:
@@ -69,7 +78,7 @@ def steps_for(
     add(
         "requirements",
         "vLLM's requirements, torch protected",
-        _requirements(build, release, places, target),
+        _requirements(build, release, frame),
         "environment",
     )
     add(
@@ -127,19 +136,25 @@ def _torch_cuda(build: Build) -> str | None:
             return torch_cuda.value
 
 
-def _requirements(build: Build, release: Release, places: Places, target: Target) -> Requirements:
+def _requirements(build: Build, release: Release, frame: Frame) -> Requirements:
     pinned = {
         exact_version(pin)
         for pin in release.torch
-        if pin.role == build.device.value and target.holds(pin.marker)
+        if pin.role == build.device.value and frame.target.holds(pin.marker)
     }
     exact = build.torch.value in pinned
     run = select_requirements(
-        release.requirements.get(build.device.value, ()), target, torch_is_pinned_one=exact
+        release.requirements.get(build.device.value, ()), frame.target, torch_is_pinned_one=exact
     )
-    compiled = select_requirements(release.build_requirements, target, torch_is_pinned_one=exact)
+    compiled = select_requirements(
+        release.build_requirements, frame.target, torch_is_pinned_one=exact
+    )
     return Requirements(
-        str(places.environment), run.lines, compiled.lines, (*run.dropped, *compiled.dropped)
+        str(frame.places.environment),
+        run.lines,
+        compiled.lines,
+        (*run.dropped, *compiled.dropped),
+        locked=frame.locked,
     )
 
 

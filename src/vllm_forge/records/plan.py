@@ -60,6 +60,8 @@ class Requirements:
     """What the tree's build system asks for; installed, and no requirement of the package."""
     dropped: tuple[str, ...]
     as_of_release: bool = True
+    locked: str | None = None
+    """A lock's packages with their hashes; then nothing is resolved."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from vllm_forge.records.doors import RunCommand
 from vllm_forge.records.plan import Environment, Requirements
-from vllm_forge.records.problem import ExitCode, Problem
+from vllm_forge.records.problem import Problem
 from vllm_forge.run.files import write_atomically
-from vllm_forge.run.uv import Uv
+from vllm_forge.run.uv import Uv, resolve_as_of
 
 CONSTRAINTS = "forge-constraints.txt"
 RESOLVED = "forge-resolved.txt"
@@ -107,22 +107,23 @@ def install_requirements(
     """
     environment = Path(action.environment)
     python = python_of(environment)
+    if action.locked is not None:
+        return _install_locked(environment, action.locked, uv)
     wanted = environment / "forge-requirements.txt"
     write_atomically(wanted, "".join(f"{line}\n" for line in (*action.lines, *action.build_lines)))
     limits = environment / "forge-resolve-constraints.txt"
     write_atomically(limits, f"torch=={torch}\n")
     resolved = environment / RESOLVED
 
-    def resolve(client: Uv, *date: str) -> Uv:
+    def resolve(client: Uv, *date: str) -> None:
         client(
             *("pip", "compile", wanted, "--constraint", limits, "--generate-hashes", "--no-header"),
             *("--python", python, "--output-file", resolved),
             *date,
             failed="the tree's requirements have no common solution",
         )
-        return client
 
-    client = _resolve_as_of(resolve, uv, published if action.as_of_release else None, on_note)
+    client = resolve_as_of(resolve, uv, published if action.as_of_release else None, on_note)
     exact = environment / "forge-install.txt"
     write_atomically(exact, without_project(resolved.read_text(), "torch"))
     client(
@@ -133,25 +134,16 @@ def install_requirements(
     return resolved
 
 
-def _resolve_as_of(
-    resolve: Callable[..., Uv], uv: Uv, published: str | None, on_note: Callable[[str], None]
-) -> Uv:
-    """As of the release's day where the index knows days; else as of today, aloud.
-
-    Files without an upload date count as newer than any day. An extra index that gives none hides
-    the main index's dated files of the same version, so the first try leaves extra indexes out.
-    """
-    if published is None:
-        on_note("the day of this tree is not known: unbounded requirements resolve as of today")
-        return resolve(uv)
-    for client in (uv.without_extra_indexes(), uv):
-        try:
-            return resolve(client, "--exclude-newer", published)
-        except Problem as problem:
-            if problem.exit_code is ExitCode.UNREACHABLE:
-                raise
-    on_note(f"no solution as of {published[:10]}: unbounded requirements resolve as of today")
-    return resolve(uv)
+def _install_locked(environment: Path, locked: str, uv: Uv) -> Path:
+    """Exactly the lock's packages, each held to its hash; torch is among them and stays."""
+    resolved = environment / RESOLVED
+    write_atomically(resolved, locked)
+    uv(
+        *("pip", "install", "--python", python_of(environment), "--no-deps", "--require-hashes"),
+        *("--requirement", resolved),
+        failed="the lock's packages could not be installed",
+    )
+    return resolved
 
 
 def without_project(requirements: str, name: str) -> str:

@@ -49,11 +49,13 @@ def keep_standing(path: Path, standing: Standing) -> None:
     write_atomically(path, msgspec.json.encode(standing))
 
 
-def read_standing(path: Path, environ: Mapping[str, str]) -> Standing | None:
+def read_standing(
+    path: Path, arguments: Sequence[str], environ: Mapping[str, str]
+) -> Standing | None:
     """The standing, if everything it stands on is as it was; None in every other case."""
     try:
         standing = msgspec.json.decode(path.read_bytes(), type=Standing)
-        if standing.signature != sign(standing.tree, environ):
+        if standing.signature != sign(standing.tree, arguments, environ):
             return None
         if why_redo_any(standing.marks, Path(standing.receipts)) is not None:
             return None
@@ -62,15 +64,19 @@ def read_standing(path: Path, environ: Mapping[str, str]) -> Standing | None:
     return standing
 
 
-def sign(tree: str, environ: Mapping[str, str]) -> str:
-    """A digest of what a plan is made from, by names, sizes and times; nothing is run."""
+def sign(tree: str, arguments: Sequence[str], environ: Mapping[str, str]) -> str:
+    """A digest of what a plan is made from, by names, sizes and times; nothing is run.
+
+    A word of the command line that names a file (a lock) stands for that file.
+    """
     digest = hashlib.sha256(__version__.encode())
     for name in sorted(environ):
         if name == "PATH" or name.startswith(HEARD):
             digest.update(f"{name}={environ[name]}\0".encode())
     places = [Path(folder) for folder in environ.get("PATH", os.defpath).split(os.pathsep)]
     ours = sorted(Path(__file__).parent.parent.glob("*/*.py"))
-    for path in (*places, NVIDIA, *ours, *_fact_files(Path(tree))):
+    named = [Path(word) for word in arguments if not word.startswith("-")]
+    for path in (*named, *places, NVIDIA, *ours, *_fact_files(Path(tree))):
         try:
             stat = path.stat()
         except OSError:

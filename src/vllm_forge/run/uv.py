@@ -64,3 +64,30 @@ class Uv:
             causes=(*tail, f"log: {self.log}"),
             exit_code=ExitCode.UNREACHABLE if network else ExitCode.FAILED,
         )
+
+
+def resolve_as_of(
+    resolve: Callable[..., None], uv: Uv, published: str | None, on_note: Callable[[str], None]
+) -> Uv:
+    """Resolve as of the release's day where the index knows days; else as of today, aloud.
+
+    `resolve(client, *options)` raises Problem where there is no solution; the client that found one
+    is returned. Files without an upload date count as newer than any day. An extra index that gives
+    none hides the main index's dated files of the same version, so the first try leaves extra
+    indexes out.
+    """
+    if published is None:
+        on_note("the day of this tree is not known: unbounded requirements resolve as of today")
+        resolve(uv)
+        return uv
+    for client in (uv.without_extra_indexes(), uv):
+        try:
+            resolve(client, "--exclude-newer", published)
+        except Problem as problem:
+            if problem.exit_code is ExitCode.UNREACHABLE:
+                raise
+        else:
+            return client
+    on_note(f"no solution as of {published[:10]}: unbounded requirements resolve as of today")
+    resolve(uv)
+    return uv

@@ -5,7 +5,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vllm_forge.records.decision import Refused
-from vllm_forge.records.plan import Plan
+from vllm_forge.records.plan import Plan, PlannedTarget
 from vllm_forge.show.units import render_bytes
 
 
@@ -19,7 +19,7 @@ def render_plan(plan: Plan, *, explain: bool) -> RenderableType:
     left = [target for target in plan.targets if not target.build]
     if built:
         parts += ["", Text("targets", style="bold")]
-        parts += [Text(f"  {target.name}: {target.because}") for target in built]
+        parts += [Text(f"  {_counted(target)}: {target.because}") for target in built]
         if explain:
             parts += [Text(f"  no {target.name}: {target.because}", style="dim") for target in left]
         elif left:
@@ -28,6 +28,7 @@ def render_plan(plan: Plan, *, explain: bool) -> RenderableType:
     if plan.steps:
         parts += ["", Text("steps", style="bold")]
         parts += [Text(f"  {n}. {step.title}") for n, step in enumerate(plan.steps, start=1)]
+    parts += [Text(f"note: {note}", style="dim") for note in plan.notes]
     if plan.estimate.disk_bytes:
         parts.append(Text(f"needs up to {render_bytes(plan.estimate.disk_bytes)} of disk"))
     return Group(*parts)
@@ -55,3 +56,7 @@ def render_refusal(refusal: Refused) -> Text:
     for way in refusal.ways_out:
         text.append(f"\n  way out: {way}", style="not bold green")
     return text
+
+
+def _counted(target: PlannedTarget) -> str:
+    return target.name if target.files is None else f"{target.name} ({target.files} files)"

@@ -1,6 +1,7 @@
 """Prove an environment: its extensions against its torch, its import, its text."""
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +15,7 @@ IMPORT_SECONDS = 240.0
 
 IMPORT = """
 import json
+import re
 from importlib.metadata import distribution
 import vllm
 found = distribution("vllm")
@@ -25,6 +27,7 @@ print("vllm-forge-answer", json.dumps({
 }))
 """
 ANSWER = "vllm-forge-answer "
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def find_extensions(tree: Path) -> tuple[Path, ...]:
@@ -98,7 +101,7 @@ def root_error(said: str) -> tuple[str, ...]:
     cause above"). The first exception line of the log that is not of that kind is the root.
     """
     errors: list[str] = []
-    for line in said.splitlines():
+    for line in COLOURS.sub("", said).splitlines():
         bare = line.split("] ", 1)[-1].strip() if line.startswith("(") else line.strip()
         name, _, message = bare.partition(":")
         if not name.replace(".", "").replace("_", "").isalnum():
@@ -108,5 +111,5 @@ def root_error(said: str) -> tuple[str, ...]:
         if "Engine core initialization failed" in message or "EngineDeadError" in name:
             continue
         errors.append(bare)
-    last = [line.strip() for line in said.splitlines() if line.strip()][-1:]
+    last = [line.strip() for line in COLOURS.sub("", said).splitlines() if line.strip()][-1:]
     return tuple(dict.fromkeys(errors))[:4] or tuple(last)

@@ -1,0 +1,127 @@
+"""A plan and what it resolved to become a lock; a later plan is held against it, name by name."""
+
+from collections.abc import Iterator, Mapping
+
+from vllm_forge.records.lock import SCHEMA, Lock, LockedProject, LockedSource
+from vllm_forge.records.plan import Configure, Environment, Plan, Requirements, Source
+from vllm_forge.records.release import Release
+from vllm_forge.records.wishes import Device, Isa, Wishes
+
+OF_ONE_MACHINE = frozenset(
+    {
+        "VLLM_PYTHON_EXECUTABLE",
+        "FETCHCONTENT_BASE_DIR",
+        "Torch_DIR",
+        "CMAKE_CUDA_COMPILER",
+        "CMAKE_CUDA_HOST_COMPILER",
+        "CUDA_HOME",
+    }
+)
+"""Definitions and variables that are folders here; their versions are locked instead."""
+
+
+def make_lock(
+    plan: Plan, release: Release, *, sha256: str | None, packages: str, forge: str
+) -> Lock:
+    """`sha256` pins the source, `packages` is the resolved requirements file with hashes."""
+    actions = [step.action for step in plan.steps]
+    source = next(action for action in actions if isinstance(action, Source))
+    configure = next(action for action in actions if isinstance(action, Configure))
+    chosen = {subject: choice.value for subject, choice in plan.choices.items()}
+    return Lock(
+        schema=SCHEMA,
+        forge=forge,
+        device="cuda" if chosen["device"] == Device.CUDA else "cpu",
+        source=LockedSource(source.origin, str(chosen["vllm"]), sha256, source.url, source.ref),
+        python=minor_python(str(chosen["python"])),
+        torch=str(chosen["torch"]),
+        toolkit=chosen["toolkit"],
+        compiler=str(chosen["compiler"]),
+        gpu_arch=tuple(chosen["gpu_arch"] or ()),
+        isa=chosen.get("isa"),
+        targets=tuple(target.name for target in plan.targets if target.build),
+        projects=tuple(
+            LockedProject(project.name, project.url, project.revision)
+            for project in release.projects
+            if chosen["device"] in project.devices
+        ),
+        definitions=portable(configure.definitions),
+        variables=portable(configure.variables),
+        packages=packages,
+    )
+
+
+def find_drift(locked: Lock, now: Lock) -> tuple[str, ...]:
+    """What differs, each as `NAME: locked X, now Y`. The forge's own version may differ."""
+
+    def differences() -> Iterator[str]:
+        for name in ("device", "python", "torch", "toolkit", "compiler", "gpu_arch", "isa"):
+            yield from _one(name, getattr(locked, name), getattr(now, name))
+        for name in ("origin", "version", "sha256", "url", "ref"):
+            yield from _one(
+                f"source.{name}", getattr(locked.source, name), getattr(now.source, name)
+            )
+        yield from _one("targets", locked.targets, now.targets)
+        yield from _each("project", _projects(locked), _projects(now))
+        yield from _each("definition", locked.definitions, now.definitions)
+        yield from _each("variable", locked.variables, now.variables)
+
+    return tuple(differences())
+
+
+def wishes_of(lock: Lock, wishes: Wishes) -> Wishes:
+    """The command line's wishes with the lock's answers; folders and limits stay the user's."""
+    vllm = lock.source.version if lock.source.origin == "sdist" else wishes.vllm
+    return Wishes(
+        vllm=vllm,
+        device=Device(lock.device),
+        cuda=lock.toolkit,
+        torch=lock.torch,
+        python=lock.python,
+        gpu_arch=",".join(lock.gpu_arch) or "auto",
+        isa=Isa(lock.isa) if lock.isa else Isa.AUTO,
+        checkpoint=wishes.checkpoint,
+        strategy=wishes.strategy,
+        jobs=wishes.jobs,
+        memory=wishes.memory,
+        env=wishes.env,
+        offline=wishes.offline,
+    )
+
+
+def requirement_text(plan: Plan) -> str:
+    """What has to be resolved for a plan: torch and every line, as a requirements file."""
+    actions = [step.action for step in plan.steps]
+    environment = next(action for action in actions if isinstance(action, Environment))
+    requirements = next(action for action in actions if isinstance(action, Requirements))
+    lines = (f"torch=={environment.torch}", *requirements.lines, *requirements.build_lines)
+    return "".join(f"{line}\n" for line in lines)
+
+
+def minor_python(version: str) -> str:
+    """`3.12.1` → `3.12`: a patch release changes nothing that is built."""
+    return ".".join(version.split(".")[:2])
+
+
+def portable(values: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in values.items() if name not in OF_ONE_MACHINE}
+
+
+def _projects(lock: Lock) -> dict[str, str]:
+    return {project.name: f"{project.url} at {project.revision}" for project in lock.projects}
+
+
+def _one(name: str, locked: object, now: object) -> Iterator[str]:
+    if locked != now:
+        yield f"{name}: locked {_shown(locked)}, now {_shown(now)}"
+
+
+def _each(kind: str, locked: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:
+    for name in sorted(locked.keys() | now.keys()):
+        yield from _one(f"{kind} {name}", locked.get(name), now.get(name))
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "nothing"
+    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
