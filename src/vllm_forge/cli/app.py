@@ -33,9 +33,13 @@ for verb, purpose in VERBS.items():
 
 def run_command_line(arguments: Sequence[str]) -> int:
     """Run one verb; every way out of it is an exit code of `records.problem.ExitCode`."""
-    console = Console(stderr=True)
     try:
-        code = app(list(arguments), exit_on_error=False, print_error=True, console=console)
+        code = app(
+            list(arguments),
+            exit_on_error=False,
+            print_error=True,
+            error_console=Console(stderr=True),
+        )
     except CycloptsError:
         return ExitCode.USAGE
     except Problem as problem:

@@ -5,10 +5,10 @@ from pathlib import Path
 from vllm_forge.cli.common import environment
 from vllm_forge.records.event import Emit
 from vllm_forge.records.home import Home
+from vllm_forge.run.doors import Doors
 from vllm_forge.run.index import read_index_settings
 from vllm_forge.run.network import Network
 from vllm_forge.run.process import run_command
-from vllm_forge.run.steps import Doors
 
 
 def open_doors(home: Home, emit: Emit, *, offline: bool) -> Doors:

@@ -10,8 +10,8 @@ from vllm_forge.records.lock import Lock
 from vllm_forge.records.plan import Source
 from vllm_forge.records.problem import ExitCode, Problem
 from vllm_forge.records.wishes import Wishes
+from vllm_forge.run.doors import Doors
 from vllm_forge.run.locking import read_lock_text, read_source_digest, resolve_packages
-from vllm_forge.run.steps import Doors
 
 
 def lock_of(planned: Planned, doors: Doors, *, packages: str | None = None) -> Lock:

@@ -19,11 +19,11 @@ from vllm_forge.release import known_releases, known_torches
 from vllm_forge.resolve.given import Given
 from vllm_forge.resolve.isa import read_switch
 from vllm_forge.resolve.resolution import resolve
+from vllm_forge.run.doors import Doors
 from vllm_forge.run.files import make_home
 from vllm_forge.run.process import run_command
 from vllm_forge.run.reach import read_code_host
 from vllm_forge.run.source import find_sdist, obtain_source
-from vllm_forge.run.steps import Doors
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,9 +23,9 @@ from vllm_forge.release import (
     read_wheel_names,
 )
 from vllm_forge.resolve.torch import exact_version
+from vllm_forge.run.doors import Doors
 from vllm_forge.run.files import write_atomically
 from vllm_forge.run.index import IndexFile, read_project
-from vllm_forge.run.steps import Doors
 
 
 def facts_of_release(version: str) -> TreeFacts | None:

@@ -9,6 +9,8 @@ from vllm_forge.records.event import Note, StepFailed, StepFinished, StepSkipped
 from vllm_forge.records.plan import Plan, Step
 from vllm_forge.records.problem import Problem
 from vllm_forge.records.receipt import Receipt
+from vllm_forge.run.doors import Doors
+from vllm_forge.run.files import DISK_FAULTS, disk_failed
 from vllm_forge.run.inputs import read_inputs
 from vllm_forge.run.lock import locked
 from vllm_forge.run.receipts import (
@@ -19,7 +21,7 @@ from vllm_forge.run.receipts import (
     why_redo,
     write_receipt,
 )
-from vllm_forge.run.steps import Doors, do_step, source_facts
+from vllm_forge.run.steps import do_step, source_facts
 
 
 def execute(plan: Plan, doors: Doors) -> tuple[Receipt, ...]:
@@ -58,20 +60,26 @@ def _one(step: Step, mark: Mark, plan: Plan, doors: Doors, receipts: dict[str, R
     started = monotonic()
     try:
         done = do_step(step, plan, doors, receipts, log)
+        receipt = Receipt(
+            step=step.name,
+            fingerprint=step.fingerprint,
+            made=done.made,
+            seconds=round(monotonic() - started, 3),
+            finished=datetime.now(UTC).isoformat(timespec="seconds"),
+            facts=done.facts or {},
+            cpu_seconds=done.cpu_seconds,
+            peak_bytes=done.peak_bytes,
+        )
+        write_receipt(folder, receipt)
     except Problem as problem:
         doors.emit(StepFailed(step.name, monotonic(), problem.message, str(log)))
         raise
-    receipt = Receipt(
-        step=step.name,
-        fingerprint=step.fingerprint,
-        made=done.made,
-        seconds=round(monotonic() - started, 3),
-        finished=datetime.now(UTC).isoformat(timespec="seconds"),
-        facts=done.facts or {},
-        cpu_seconds=done.cpu_seconds,
-        peak_bytes=done.peak_bytes,
-    )
-    write_receipt(folder, receipt)
+    except OSError as error:
+        if error.errno not in DISK_FAULTS:
+            raise
+        problem = disk_failed(error, doors.home.path)
+        doors.emit(StepFailed(step.name, monotonic(), problem.message, str(log)))
+        raise problem from error
     doors.emit(StepFinished(step.name, monotonic(), done.summary))
     return receipt
 

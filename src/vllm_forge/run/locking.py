@@ -6,10 +6,10 @@ from pathlib import Path
 from vllm_forge.plan.lock import requirement_text
 from vllm_forge.records.plan import Environment, Plan, Source
 from vllm_forge.records.problem import ExitCode, Problem
+from vllm_forge.run.doors import Doors
 from vllm_forge.run.index import uv_environment
 from vllm_forge.run.inputs import read_inputs
 from vllm_forge.run.source import find_sdist, read_published
-from vllm_forge.run.steps import Doors
 from vllm_forge.run.uv import Uv, resolve_as_of
 
 

@@ -5,9 +5,7 @@ from pathlib import Path
 from time import monotonic
 from typing import assert_never
 
-from vllm_forge.records.doors import RunCommand
-from vllm_forge.records.event import Emit, Note, StepProgress
-from vllm_forge.records.home import Home
+from vllm_forge.records.event import Note, StepProgress
 from vllm_forge.records.plan import (
     Compile,
     Configure,
@@ -22,18 +20,20 @@ from vllm_forge.records.plan import (
 from vllm_forge.records.receipt import Made, Receipt
 from vllm_forge.run.compile import compile_targets
 from vllm_forge.run.configure import configure
+from vllm_forge.run.doors import Doors
 from vllm_forge.run.environment import (
     CONSTRAINTS,
     TorchProof,
     install_requirements,
     make_environment,
+    package_folders,
     prove_torch,
     python_of,
 )
-from vllm_forge.run.index import IndexSettings, uv_environment
+from vllm_forge.run.index import uv_environment
 from vllm_forge.run.inputs import read_inputs
-from vllm_forge.run.network import Network
 from vllm_forge.run.ninja import Progress
+from vllm_forge.run.process import run_in_group
 from vllm_forge.run.receipts import made
 from vllm_forge.run.register import register_editable
 from vllm_forge.run.source import obtain_source, read_published
@@ -47,19 +47,6 @@ from vllm_forge.run.torch_config import write_torch_config
 from vllm_forge.run.uv import Uv
 
 GIB = 1 << 30
-
-
-@dataclass(frozen=True, slots=True)
-class Doors:
-    """The ways to the world that steps need."""
-
-    home: Home
-    settings: IndexSettings
-    network: Network
-    run: RunCommand
-    emit: Emit
-    environ: dict[str, str]
-    offline: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +70,7 @@ def do_step(step: Step, plan: Plan, doors: Doors, receipts: dict[str, Receipt], 
         case Source() as action:
             return _source(action, step, doors, log)
         case Environment() as action:
-            return _environment(action, uv, doors)
+            return _environment(action, uv)
         case Requirements() as action:
             resolved = install_requirements(
                 action,
@@ -93,7 +80,11 @@ def do_step(step: Step, plan: Plan, doors: Doors, receipts: dict[str, Receipt], 
                 on_note=lambda message: doors.emit(Note(monotonic(), message)),
             )
             count = sum(1 for line in resolved.read_text().splitlines() if line[:1].isalnum())
-            return Done(f"{count} packages, their hashes in {resolved}", (made(resolved),))
+            folders = package_folders(Path(action.environment))
+            return Done(
+                f"{count} packages, their hashes in {resolved}",
+                (made(resolved), *(made(folder) for folder in folders)),
+            )
         case Configure() as action:
             return _configure(action, plan, facts, doors, log)
         case Compile() as action:
@@ -131,9 +122,9 @@ def _source(action: Source, step: Step, doors: Doors, log: Path) -> Done:
     return Done(str(path), (made(path / "CMakeLists.txt"),), {"published": published})
 
 
-def _environment(action: Environment, uv: Uv, doors: Doors) -> Done:
+def _environment(action: Environment, uv: Uv) -> Done:
     path = make_environment(action, uv)
-    proof = prove_torch(action, doors.run)
+    proof = prove_torch(action, run_in_group(uv.log))
     facts = {
         "torch": action.torch,
         "torch_version": proof.version,
@@ -144,7 +135,7 @@ def _environment(action: Environment, uv: Uv, doors: Doors) -> Done:
     abi = f"the {facts['torch_cxx11_abi']} C++ ABI"
     return Done(
         f"torch {proof.version} imports, CUDA {proof.cuda or 'none'}, {abi}",
-        (made(python_of(path)), made(path / CONSTRAINTS)),
+        tuple(made(one) for one in (python_of(path), path / CONSTRAINTS, *package_folders(path))),
         facts,
     )
 
