@@ -161,6 +161,7 @@ def built_of(plan: Plan, receipts: tuple[Receipt, ...]) -> Built:
         python=str(python_of(Path(environment.path))),
         torch=facts["torch_version"] or "",
         torch_cuda=facts["torch_cuda"],
+        gpu_arch=tuple(plan.choices["gpu_arch"].value or ()),
         extensions=tuple(thing.path for receipt in compiled for thing in receipt.made),
         targets=plan.targets,
     )

@@ -13,7 +13,8 @@ from vllm_forge.records.problem import ExitCode, Problem
 from vllm_forge.run.built import find_built
 from vllm_forge.run.process import run_command, run_in_group
 from vllm_forge.show.checks import render_checks
-from vllm_forge.verify.environment import prove_extensions, prove_import
+from vllm_forge.verify.binary import prove_binaries
+from vllm_forge.verify.environment import prove_import
 from vllm_forge.verify.generation import prove_generation
 
 SITE_PACKAGES = "import json, sysconfig; print(json.dumps(sysconfig.get_paths()['purelib']))"
@@ -66,7 +67,7 @@ def verify_document(built: Built, home: Home, *, generate: bool) -> VerifyDocume
     work_in.mkdir(parents=True, exist_ok=True)
     checks = [*_prove_present(built)]
     present = [Path(path) for path in built.extensions if Path(path).exists()]
-    checks += prove_extensions(present, site_packages, run_command)
+    checks += prove_binaries(present, site_packages, built.gpu_arch, run_command)
     logs.mkdir(parents=True, exist_ok=True)
     log = logs / "verify.log"
     log.unlink(missing_ok=True)

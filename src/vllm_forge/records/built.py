@@ -11,7 +11,8 @@ FILE_NAME = "forge.json"
 class Built:
     """`extensions` are paths of what was built or reused; `targets` what was planned, and left out.
 
-    `torch` is the proven version with its local part; `python` the environment's own interpreter.
+    `torch` is the proven version with its local part; `python` the environment's own interpreter;
+    `gpu_arch` the compute capabilities it was compiled for.
     """
 
     key: str
@@ -22,5 +23,6 @@ class Built:
     python: str
     torch: str
     torch_cuda: str | None
+    gpu_arch: tuple[str, ...]
     extensions: tuple[str, ...]
     targets: tuple[PlannedTarget, ...]

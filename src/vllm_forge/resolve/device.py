@@ -24,6 +24,16 @@ def choose_device(wishes: Wishes, machine: Machine) -> Decision[Device]:
             (Reason("whether this machine has an NVIDIA GPU is unknown", "machine.gpus"),),
             ("name it: --device cpu or --device cuda",),
         )
+    if machine.gpus and machine.driver is None:
+        return Chosen(
+            "device",
+            Device.CPU,
+            (
+                Reason(f"GPU here: {machine.gpus[0].name}", "the PCI bus"),
+                Reason("no NVIDIA driver is loaded", "/proc/driver/nvidia"),
+            ),
+            ("the GPU has no driver loaded: built for the CPU; --device cuda builds for it",),
+        )
     if machine.gpus:
         names = ", ".join(gpu.name for gpu in machine.gpus)
         return Chosen("device", Device.CUDA, (Reason(f"GPUs: {names}", "nvidia-smi"),))

@@ -63,7 +63,13 @@ class Done:
 def do_step(step: Step, plan: Plan, doors: Doors, receipts: dict[str, Receipt], log: Path) -> Done:
     """Dispatch on the action. Facts of earlier steps come out of their receipts."""
     facts = {name: value for one in receipts.values() for name, value in one.facts.items()}
-    uv = Uv(uv_environment(doors.settings, doors.environ), log, doors.offline)
+
+    def told(line: str) -> None:
+        said = line.strip()
+        if said and not said.startswith(("+", "-", "~")):  # uv's list of what it installed
+            doors.emit(StepProgress(step.name, monotonic(), 0, None, "packages", (said,)))
+
+    uv = Uv(uv_environment(doors.settings, doors.environ), log, doors.offline, told)
     match step.action:
         case SystemPackages() as action:
             return _system_packages(action, log)
@@ -82,7 +88,7 @@ def do_step(step: Step, plan: Plan, doors: Doors, receipts: dict[str, Receipt], 
             count = sum(1 for line in resolved.read_text().splitlines() if line[:1].isalnum())
             folders = package_folders(Path(action.environment))
             return Done(
-                f"{count} packages, their hashes in {resolved}",
+                f"{count} package{'s'[: count != 1]}, their hashes in {resolved}",
                 (made(resolved), *(made(folder) for folder in folders)),
             )
         case Configure() as action:
@@ -124,6 +130,7 @@ def _source(action: Source, step: Step, doors: Doors, log: Path) -> Done:
 
 def _environment(action: Environment, uv: Uv) -> Done:
     path = make_environment(action, uv)
+    uv.on_line("importing torch once")
     proof = prove_torch(action, run_in_group(uv.log))
     facts = {
         "torch": action.torch,
@@ -150,7 +157,8 @@ def _configure(
         cxx11_abi=facts["torch_cxx11_abi"] == "new",
         folder=facts["torch_folder"] or "",
     )
-    write_torch_config(Path(action.definitions["Torch_DIR"]), proof)
+    if "Torch_DIR" in action.definitions:
+        write_torch_config(Path(action.definitions["Torch_DIR"]), proof)
     definitions = {**action.definitions, **_unpacked_definitions(plan)}
     worked = configure(
         replace(action, definitions=definitions),
@@ -159,7 +167,7 @@ def _configure(
         on_note=lambda message: doors.emit(Note(monotonic(), message)),
     )
     return Done(
-        f"{worked.seconds:.1f} s",
+        action.build,
         (made(Path(action.build) / "CMakeCache.txt"),),
         cpu_seconds=worked.cpu_seconds,
         peak_bytes=worked.peak_bytes,

@@ -1,15 +1,11 @@
-"""Prove an environment: its extensions against its torch, its import, its text."""
+"""Prove that an environment imports what was built, and say why when it does not."""
 
 import json
 import re
-from collections.abc import Sequence
 from pathlib import Path
 
 from vllm_forge.records.check import Check, CheckStatus
 from vllm_forge.records.doors import RunCommand
-from vllm_forge.verify.elf import read_extension
-from vllm_forge.verify.elf_libraries import find_torch_libraries
-from vllm_forge.verify.symbols import prove_symbols
 
 IMPORT_SECONDS = 240.0
 
@@ -28,19 +24,6 @@ print("vllm-forge-answer", json.dumps({
 """
 ANSWER = "vllm-forge-answer "
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
-
-
-def find_extensions(tree: Path) -> tuple[Path, ...]:
-    """Every compiled extension of a vLLM tree's package."""
-    return tuple(sorted((tree / "vllm").rglob("*.so")))
-
-
-def prove_extensions(
-    extensions: Sequence[Path], site_packages: Path, run: RunCommand
-) -> tuple[Check, ...]:
-    """Every torch and c10 symbol that an extension wants is exported by the installed torch."""
-    libraries = find_torch_libraries(site_packages)
-    return tuple(prove_symbols(read_extension(path), libraries, run) for path in extensions)
 
 
 def prove_import(

@@ -1,11 +1,14 @@
 """Run by the built environment: load a model with vLLM and generate; one JSON line on stdout.
 
-argv: one JSON object with `model`, `prompts`, `max_tokens`, `arguments` (for `vllm.LLM`).
+argv: one JSON object, or the path of a file that holds it, with `model`, `prompts` (texts, or lists
+of token ids), `max_tokens`, `arguments` (for `vllm.LLM`) and `ignore_eos` (true when left out:
+exactly `max_tokens` tokens come out).
 """
 
 import json
 import sys
 from importlib.metadata import version
+from pathlib import Path
 from time import perf_counter
 
 started = perf_counter()
@@ -16,16 +19,32 @@ imported = perf_counter()
 
 def main() -> None:
     """Load, generate greedily, say what came out and how long each part took (seconds)."""
-    asked = json.loads(sys.argv[1])
+    given = sys.argv[1]
+    asked = json.loads(given if given.startswith("{") else Path(given).read_text(encoding="utf-8"))
     engine = LLM(model=asked["model"], **asked["arguments"])
     loaded = perf_counter()
-    sampling = SamplingParams(temperature=0.0, max_tokens=asked["max_tokens"], ignore_eos=True)
-    answers = engine.generate(asked["prompts"], sampling, use_tqdm=False)
+    sampling = SamplingParams(
+        temperature=0.0,
+        max_tokens=asked["max_tokens"],
+        ignore_eos=asked.get("ignore_eos", True),
+        detokenize=not asked["arguments"].get("skip_tokenizer_init", False),
+    )
+    prompts = [
+        prompt if isinstance(prompt, str) else {"prompt_token_ids": prompt}
+        for prompt in asked["prompts"]
+    ]
+    answers = engine.generate(prompts, sampling, use_tqdm=False)
     said = {
         "vllm": version("vllm"),
         "outputs": [
-            {"text": answer.outputs[0].text, "tokens": len(answer.outputs[0].token_ids)}
-            for answer in answers
+            {
+                "prompt": prompt,
+                "text": answer.outputs[0].text,
+                "tokens": len(answer.outputs[0].token_ids),
+                "token_ids": list(answer.outputs[0].token_ids),
+                "finish_reason": answer.outputs[0].finish_reason,
+            }
+            for prompt, answer in zip(asked["prompts"], answers, strict=True)
         ],
         "seconds": {
             "import": imported - started,
