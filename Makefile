@@ -30,8 +30,8 @@ bench-explain: $(VENV)/dev.ready
 	$(BIN)/python scripts/bench_explain.py $(ARGS)
 
 release-table: $(VENV)/dev.ready ## read every release on the index again
-	$(BIN)/python scripts/release_table.py
-	$(BIN)/python scripts/torch_table.py
+	$(BIN)/python -m scripts.release_table
+	$(BIN)/python -m scripts.torch_table
 
 $(VENV)/bin/python:
 	$(PIP) install --upgrade --target .forge/uv uv

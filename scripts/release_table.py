@@ -1,6 +1,6 @@
 """Make the shipped tables of vLLM releases from the sdists on the configured package index.
 
-    uv run scripts/release_table.py --work DIR [VERSION…]
+    python -m scripts.release_table [--work DIR] [VERSION…]
 
 One sdist at a time is downloaded into DIR, read with the code of `vllm_forge.release`, and deleted;
 what was read stays in DIR as one JSON for each release, so that a second run goes on where the
@@ -41,6 +41,7 @@ from vllm_forge.run.process import run_command
 from vllm_forge.run.uv import uv_program
 
 DATA = Path(__file__).parent.parent / "src" / "vllm_forge" / "data"
+WORK = Path(__file__).parent.parent / ".forge" / "release-table"
 OLDEST = Version("0.8.0")
 ARCHITECTURES = (
     *("7.0", "7.2", "7.5", "8.0", "8.6", "8.7", "8.9", "9.0"),
@@ -233,7 +234,7 @@ def read_entries(work: Path) -> dict[str, Entry]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--work", type=Path, required=True, help="where entries are kept")
+    parser.add_argument("--work", type=Path, default=WORK, help="where entries are kept")
     parser.add_argument("versions", nargs="*", help="only these; default: every one that lacks")
     arguments = parser.parse_args()
     work: Path = arguments.work

@@ -1,6 +1,6 @@
 """Make torch.json and torch_api.json of src/vllm_forge/data from the configured package index.
 
-    uv run python -m scripts.torch_table --work DIR
+    python -m scripts.torch_table [--work DIR]
 
 DIR is where scripts/release_table.py keeps what it read: the names that vLLM's sources take from
 torch. Of each torch release one Linux x86-64 wheel is looked into by range requests (about 11 MB of
@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 from packaging.utils import parse_wheel_filename
 from packaging.version import Version
-from scripts.release_table import DATA, Entry, read_entries
+from scripts.release_table import DATA, WORK, Entry, read_entries
 
 from vllm_forge.records.range_file import RangeFile
 from vllm_forge.records.torch import TorchRelease
@@ -100,7 +100,7 @@ def encode(value: object) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--work", type=Path, default=WORK)
     entries = read_entries(parser.parse_args().work)
     names = frozenset(u.name for e in entries.values() for uses in e.uses.values() for u in uses)
     network = Network()

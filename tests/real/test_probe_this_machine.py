@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from time import perf_counter
 
 import pytest
 
@@ -20,8 +19,6 @@ from vllm_forge.records.machine import Machine, Toolkit
 from vllm_forge.records.problem import ExitCode, Problem
 from vllm_forge.resolve.cuda_facts import archs_of_toolkit, host_compiler_limit
 from vllm_forge.run.process import run_command
-
-WARM_SECONDS = 0.25
 
 
 @pytest.fixture(scope="module")
@@ -58,15 +55,10 @@ def test_it_is_read_back_as_it_was_printed(machine: Machine) -> None:
     assert parse_machine(render_json(machine), "doctor.json") == machine
 
 
-def test_a_warm_read_is_quick_and_the_same(tmp_path: Path) -> None:
+def test_a_warm_read_is_the_same(tmp_path: Path) -> None:
     first = read_machine(run_command, home=tmp_path)
     assert (tmp_path / FILE_NAME).is_file()
-    seconds, last = [], first
-    for _ in range(5):
-        started = perf_counter()
-        last = read_machine(run_command, home=tmp_path)
-        seconds.append(perf_counter() - started)
-    assert min(seconds) < WARM_SECONDS
+    last = read_machine(run_command, home=tmp_path)
     assert (last.pythons, last.compilers, last.tools) == (
         first.pythons,
         first.compilers,

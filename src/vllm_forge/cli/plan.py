@@ -7,7 +7,6 @@ from cyclopts import Parameter
 
 from vllm_forge.cli.common import Common, put_json, show
 from vllm_forge.cli.doors import open_doors
-from vllm_forge.cli.locking import lock_of
 from vllm_forge.cli.planning import make_plan
 from vllm_forge.records.codec import render_json
 from vllm_forge.records.plan import Plan
@@ -39,6 +38,8 @@ def plan(
     doors = open_doors(common.place, lambda _event: None, offline=wishes.offline)
     planned = make_plan(wishes, doors, machine_file=machine)
     if lock is not None and planned.plan.status == "ok":
+        from vllm_forge.cli.locking import lock_of  # noqa: PLC0415 -- only a lock resolves packages
+
         write_atomically(lock.absolute(), render_json(lock_of(planned, doors)) + "\n")
     show_plan(planned.plan, common, explain=explain)
     return exit_code_of(planned.plan)

@@ -1,6 +1,5 @@
 """Gather the facts, call the pure rules, assemble: what plan, build and up begin with."""
 
-import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from vllm_forge.probe.cuda_tables import read_cuda_table
 from vllm_forge.records.facts import TreeFacts
 from vllm_forge.records.home import Home
 from vllm_forge.records.machine import Machine
-from vllm_forge.records.plan import Plan, Source
+from vllm_forge.records.plan import Plan
 from vllm_forge.records.problem import ExitCode, Problem
 from vllm_forge.records.release import Release
 from vllm_forge.records.wishes import Isa, Wishes
@@ -23,7 +22,6 @@ from vllm_forge.run.doors import Doors
 from vllm_forge.run.files import make_home
 from vllm_forge.run.process import run_command
 from vllm_forge.run.reach import read_code_host
-from vllm_forge.run.source import find_sdist, obtain_source
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,45 +91,18 @@ def read_facts(wish: str, doors: Doors) -> tuple[TreeFacts, Origin]:
 
     A known release is answered by the shipped table; a newer one is fetched and read.
     """
-    if wish.startswith("git+"):
-        return _facts_of_git(wish, doors)
-    if "/" in wish or wish.startswith(".") or Path(wish).is_dir():
-        tree = Path(wish).expanduser().resolve()
-        if not tree.is_dir():
-            raise Problem(f"{wish} is no folder", exit_code=ExitCode.BAD_INPUT)
-        return facts_of_tree(tree, doors), Origin("tree", path=tree)
-    known = facts_of_release(wish)
-    if known is not None:
-        return known, Origin("sdist")
-    version = str(find_sdist(wish, doors.settings, doors.network).version)
-    known = facts_of_release(version)
-    if known is not None:
-        return known, Origin("sdist")
-    tree = doors.home.source(f"vllm-{version}")
-    _obtain(Source("sdist", str(tree), version=version), tree, doors)
-    return facts_of_tree(tree, doors), Origin("sdist")
+    if not wish.startswith("git+"):
+        if "/" in wish or wish.startswith(".") or Path(wish).is_dir():
+            tree = Path(wish).expanduser().resolve()
+            if not tree.is_dir():
+                raise Problem(f"{wish} is no folder", exit_code=ExitCode.BAD_INPUT)
+            return facts_of_tree(tree, doors), Origin("tree", path=tree)
+        known = facts_of_release(wish)
+        if known is not None:
+            return known, Origin("sdist")
+    from vllm_forge.cli.fetching import fetch_facts  # noqa: PLC0415 -- a known release asks nobody
 
-
-def _facts_of_git(wish: str, doors: Doors) -> tuple[TreeFacts, Origin]:
-    url, _, ref = wish.removeprefix("git+").rpartition("@")
-    if not url or "/" in ref:  # the @ was the user's (git@host:…), or there is none
-        url, ref = wish.removeprefix("git+"), "HEAD"
-    mark = hashlib.sha256(f"{url}\0{ref}".encode()).hexdigest()[:8]
-    tree = doors.home.source(f"git-{mark}")
-    _obtain(Source("git", str(tree), url=url, ref=ref), tree, doors)
-    return facts_of_tree(tree, doors), Origin("git", url=url, ref=ref)
-
-
-def _obtain(source: Source, tree: Path, doors: Doors) -> None:
-    if (tree / "CMakeLists.txt").exists():
-        return
-    obtain_source(
-        source,
-        downloads=doors.home.downloads,
-        settings=doors.settings,
-        network=doors.network,
-        log=doors.home.logs("sources") / f"{tree.name}.log",
-    )
+    return fetch_facts(wish, doors)
 
 
 def _depends_on_code_host(wishes: Wishes, machine: Machine, facts: TreeFacts) -> bool:

@@ -25,11 +25,11 @@ QUESTIONS: Final = (
 
 
 def keep_all(scope: Scope, call: Call) -> None:
-    """Instead of `cuda_archs_loose_intersection(OUT wanted requested)`: all that was requested.
+    """Instead of `cuda_archs_loose_intersection(OUT wanted requested)`: all that is wanted.
 
     Which kernels are compiled is not asked here, and working that out is most of a run.
     """
-    scope.set(call.words[0], call.words[2])
+    scope.set(call.words[0], call.words[1])
 
 
 INSTEAD: Final[dict[str, Handler]] = {
@@ -49,21 +49,30 @@ def read_projects(
     }
     found: dict[str, FetchedProject] = {}
     for question in QUESTIONS:
-        plain = ConfigureRun(tree, question, instead=INSTEAD)
-        plain.run()
+        plain = run_whole(tree, question)
         replaced = plain
         if folders.keys() & plain.scope.asked.keys():
             changed = replace(question, environment=folders)
-            replaced = ConfigureRun(tree, changed, instead=INSTEAD)
-            replaced.run()
+            replaced = run_whole(tree, changed)
         for name, declaration in plain.project.fetched.items():
             place = replaced.scope.get(f"{name}_SOURCE_DIR") or ""
             override = next((v for v, folder in folders.items() if place.startswith(folder)), None)
             project = describe_project(declaration, override, question.device)
-            devices = found[name].devices if name in found else ()
-            if question.device not in devices:
-                found[name] = project
+            before = found.get(name)
+            found[name] = (
+                replace(before, devices=(*before.devices, question.device)) if before else project
+            )
     return tuple(found.values())
+
+
+def run_whole(tree: SourceTree, question: Question) -> ConfigureRun:
+    """To the last line: where CMake stops over the lists as they stand in, over the real ones."""
+    run = ConfigureRun(tree, question, instead=INSTEAD)
+    run.run()
+    if run.stopped.value is not None:
+        run = ConfigureRun(tree, question)
+        run.run()
+    return run
 
 
 def describe_project(declaration: Declaration, override: str | None, device: str) -> FetchedProject:
