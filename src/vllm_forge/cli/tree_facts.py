@@ -1,9 +1,10 @@
 """The facts of the tree that `--vllm` names: from the shipped table, or read from the tree."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from vllm_forge.records.codec import parse_json, render_json
-from vllm_forge.records.facts import TreeFacts
+from vllm_forge.records.facts import ReadConfigured, TreeFacts
 from vllm_forge.records.home import Home
 from vllm_forge.records.problem import Problem
 from vllm_forge.records.range_file import RangeFile
@@ -34,23 +35,12 @@ def facts_of_release(version: str) -> TreeFacts | None:
     if release is None:
         return None
 
-    def configured(
-        device: str,
-        *,
-        nvcc: str | None = None,
-        architectures: tuple[str, ...] = (),
-        flags: tuple[str, ...] = (),
-    ) -> Configured | None:
-        question = Question(
-            device=device, nvcc=nvcc, architectures=architectures, processor_flags=flags
-        )
-        return read_known_configuration(version, question)
-
     def missing(device: str, torch: str, sources: frozenset[str]) -> tuple[MissingName, ...] | None:
         if torch in _pins(release, device):
             return ()
         return read_known_missing(version, device, torch, sources)
 
+    configured = _answered_by(lambda question: read_known_configuration(version, question))
     return TreeFacts(release, configured, missing)
 
 
@@ -58,18 +48,6 @@ def facts_of_tree(tree: Path, doors: Doors) -> TreeFacts:
     """Read from the unpacked tree, whatever its version."""
     release = read_release(tree)
     source = SourceTree(tree)
-
-    def configured(
-        device: str,
-        *,
-        nvcc: str | None = None,
-        architectures: tuple[str, ...] = (),
-        flags: tuple[str, ...] = (),
-    ) -> Configured | None:
-        question = Question(
-            device=device, nvcc=nvcc, architectures=architectures, processor_flags=flags
-        )
-        return configure(source, question)
 
     def missing(device: str, torch: str, sources: frozenset[str]) -> tuple[MissingName, ...] | None:
         pins = _pins(release, device)
@@ -81,7 +59,23 @@ def facts_of_tree(tree: Path, doors: Doors) -> TreeFacts:
             return None
         return find_missing(read_torch_uses(source, device, sources), planned, pinned)
 
+    configured = _answered_by(lambda question: configure(source, question))
     return TreeFacts(release, configured, missing)
+
+
+def _answered_by(answer: Callable[[Question], Configured | None]) -> ReadConfigured:
+    def configured(
+        device: str,
+        *,
+        nvcc: str | None = None,
+        architectures: tuple[str, ...] = (),
+        flags: tuple[str, ...] = (),
+    ) -> Configured | None:
+        return answer(
+            Question(device=device, nvcc=nvcc, architectures=architectures, processor_flags=flags)
+        )
+
+    return configured
 
 
 def read_torch_names(version: str, doors: Doors) -> TorchNames | None:
