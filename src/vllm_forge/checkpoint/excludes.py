@@ -1,8 +1,9 @@
 """Which modules an `ignore`/`exclude_modules` list names.
 
 vLLM tries, in this order: the exact name, the pattern as a substring, fnmatch (0.33
-layers/quantization/modelopt.py:224-264, wildcards since 0.12). Substrings are taken at whole name
-components here, so that `layers.1` does not stand for layer 10; ModelOpt never means that.
+layers/quantization/modelopt.py:224-264). Up to 0.11 only its NVFP4 class knew wildcards.
+Substrings are taken at whole name components here, so that `layers.1` does not stand for layer 10;
+ModelOpt never means that.
 A list has hundreds of patterns and a model tens of thousands of modules: exact names, components
 and `prefix*` are looked up, only other patterns are tried one by one.
 """

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from vllm_forge.checkpoint.excludes import Excludes
 from vllm_forge.checkpoint.modules import PLAIN_DTYPES, SCALES, Module
 from vllm_forge.records.checkpoint import Checkpoint
+from vllm_forge.resolve.match_algorithms import MIXED, canonical
 
 LINEAR_NAMES = frozenset(
     {
@@ -16,14 +17,6 @@ LINEAR_NAMES = frozenset(
 )
 """Modules that vLLM builds as quantizable linear layers in every model that has them. Embeddings,
 norms, convolutions and routers have weights too, and are quantized only when a config says so."""
-
-SPELLINGS = {"NVFP4_STATIC": "NVFP4"}
-
-
-def canonical(algorithm: str) -> str:
-    """One name for each algorithm, whatever a version wrote."""
-    upper = algorithm.upper()
-    return SPELLINGS.get(upper, upper)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +49,7 @@ def expectation_of(checkpoint: Checkpoint) -> Expectation | None:
         return None
     algorithm: str | None = canonical(document.algorithm)
     layers: dict[str, str] = {}
-    if algorithm == "MIXED_PRECISION":
+    if algorithm == MIXED:
         layers = {layer.name: canonical(layer.algorithm) for layer in checkpoint.layers}
         if not layers:
             return None

@@ -3,17 +3,17 @@
 from collections.abc import Iterator
 
 from vllm_forge.checkpoint.evidence import finding
-from vllm_forge.checkpoint.expectation import canonical
 from vllm_forge.checkpoint.layouts import LAYOUTS
 from vllm_forge.checkpoint.trouble import shown
 from vllm_forge.records.checkpoint import Checkpoint, Format, QuantizationDocument, Shape
 from vllm_forge.records.finding import Finding, Severity
+from vllm_forge.resolve.match_algorithms import MIXED, canonical
 
 NVFP4_KEYS = ("group_size", "kv_cache_quant_algo", "exclude_modules")
 KNOWN = frozenset(
     {
         *LAYOUTS,
-        *("MIXED_PRECISION", "NVFP4_AWQ", "NVFP4_SVD", "W4A8_NVFP4_FP8", "W4A8_MXFP4_FP8"),
+        *(MIXED, "NVFP4_AWQ", "NVFP4_SVD", "W4A8_NVFP4_FP8", "W4A8_MXFP4_FP8"),
         *("MXFP4", "W8A16", "INT8_WO", "FP8_PB_REAL"),
     }
 )

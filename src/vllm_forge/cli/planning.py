@@ -3,10 +3,12 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from vllm_forge.checkpoint.read import read_checkpoint
 from vllm_forge.cli.tree_facts import facts_of_release, facts_of_tree
 from vllm_forge.plan.assemble import Origin, Setting, assemble
 from vllm_forge.probe import parse_machine, read_machine
 from vllm_forge.probe.cuda_tables import read_cuda_table
+from vllm_forge.records.decision import Reason
 from vllm_forge.records.facts import TreeFacts
 from vllm_forge.records.home import Home
 from vllm_forge.records.machine import Machine
@@ -15,13 +17,17 @@ from vllm_forge.records.problem import ExitCode, Problem
 from vllm_forge.records.release import Release
 from vllm_forge.records.wishes import Isa, Wishes
 from vllm_forge.release import known_releases, known_torches
-from vllm_forge.resolve.given import Given
+from vllm_forge.resolve.given import Given, wished_release
 from vllm_forge.resolve.isa import read_switch
+from vllm_forge.resolve.release import choose_release
 from vllm_forge.resolve.resolution import resolve
 from vllm_forge.run.doors import Doors
 from vllm_forge.run.files import make_home
 from vllm_forge.run.process import run_command
 from vllm_forge.run.reach import read_code_host
+
+DEFAULT_RELEASE = "0.10.1"
+WISHED_NONE = Reason(f"no --vllm was given: {DEFAULT_RELEASE}", "the recipe people follow")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +50,7 @@ def make_plan(
     """Facts, then decisions, then the plan. Reads; makes nothing but what reading needs."""
     make_home(doors.home.path)
     machine = read_here_or_file(doors.home, machine_file)
-    facts, origin = read_facts(wishes.vllm, doors)
+    facts, origin = read_facts(wishes.vllm or DEFAULT_RELEASE, doors)
     if machine_file is None and not doors.offline and _depends_on_code_host(wishes, machine, facts):
         url = next(project.url for project in facts.release.projects if "cpu" in project.devices)
         reached = read_code_host(url, doors.home.path / "reach.json", run_command)
@@ -59,11 +65,15 @@ def make_plan(
         known=known_releases(),
         facts_of=facts_of_release,
         unpack_into=str(doors.home.system("debian")),
+        why_release=WISHED_NONE if wishes.vllm is None else wished_release(wishes.vllm),
         install_system_packages=install_system,
+        checkpoint=None if wishes.checkpoint is None else read_checkpoint(wishes.checkpoint),
     )
+    if wishes.vllm is None:
+        given = choose_release(given)
     plan = assemble(
         resolve(given),
-        facts.release,
+        given.facts.release,
         origin,
         Setting(
             home=doors.home,
@@ -72,7 +82,7 @@ def make_plan(
             locked=locked,
         ),
     )
-    return Planned(plan, machine, facts.release)
+    return Planned(plan, machine, given.facts.release)
 
 
 def read_here_or_file(home: Home, machine_file: Path | None) -> Machine:

@@ -9,6 +9,7 @@ from vllm_forge.resolve.common import decide_common, split
 from vllm_forge.resolve.given import Given
 from vllm_forge.resolve.isa import choose_isa
 from vllm_forge.resolve.preflight import judge_torch
+from vllm_forge.resolve.quantization import choose_quantization
 from vllm_forge.resolve.targets import plan_targets
 
 FILE_BYTES = 2_300_000_000
@@ -36,7 +37,12 @@ def resolve_cpu(given: Given, vllm: Chosen[Any], device: Chosen[Device]) -> Reso
         Chosen("gpu_arch", None, NO_GPU_CODE),
         Chosen("strategy", "full", (Reason("no CPU extension is published", "the index"),)),
     )
-    chosen, refused = split(vllm, device, common, torch, isa, *constants)
+    quantization = (
+        None
+        if given.checkpoint is None
+        else choose_quantization(given.checkpoint, given.facts.release, Device.CPU, ())
+    )
+    chosen, refused = split(vllm, device, common, torch, isa, *constants, quantization)
     build = None
     if not refused and isinstance(torch, Chosen) and isinstance(isa, Chosen):
         build = common.build(Device.CPU, torch, CpuPart(isa))

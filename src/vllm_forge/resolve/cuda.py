@@ -14,6 +14,7 @@ from vllm_forge.resolve.given import Given
 from vllm_forge.resolve.gpu_arch import choose_gpu_arch, parse_gpu_arch, plain, tree_archs
 from vllm_forge.resolve.notes import notes_on_stock
 from vllm_forge.resolve.preflight import judge_torch
+from vllm_forge.resolve.quantization import choose_quantization
 from vllm_forge.resolve.strategy import choose_strategy
 from vllm_forge.resolve.targets import plan_targets
 from vllm_forge.resolve.toolkit import choose_toolkit
@@ -68,8 +69,14 @@ def resolve_cuda(given: Given, vllm: Chosen[Any], device: Chosen[Device]) -> Res
             if isinstance(torch, Chosen):
                 built = {target.name for target in targets if target.build}
                 torch = judge_torch(torch, Device.CUDA, given.facts, configured, built)
+    quantization: Decision[str | None] | None = None
+    if given.checkpoint is not None:
+        quantization = choose_quantization(
+            given.checkpoint, given.facts.release, Device.CUDA, asked_capabilities(given)
+        )
     chosen, refused = split(
-        vllm, device, common, torch, torch_cuda, toolkit, gpu_arch, strategy, _refuse_memory(given)
+        *(vllm, device, common, torch, torch_cuda, toolkit, gpu_arch, strategy),
+        *(quantization, _refuse_memory(given)),
     )
     build = None
     if (
@@ -98,6 +105,11 @@ def _torch_before_python(given: Given) -> str:
         if isinstance(choice, Chosen):
             return choice.value
     return "unknown"
+
+
+def asked_capabilities(given: Given) -> tuple[str, ...]:
+    """The capabilities of the GPUs that will run it, as far as they are known before choosing."""
+    return tuple(plain(arch) for arch in _asked_archs(given))
 
 
 def _asked_archs(given: Given) -> tuple[str, ...]:

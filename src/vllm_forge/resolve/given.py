@@ -1,9 +1,11 @@
 """What the rules are given: facts and wishes, nothing else."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from vllm_forge.records.checkpoint import Checkpoint
 from vllm_forge.records.cuda import CudaTable
+from vllm_forge.records.decision import Reason
 from vllm_forge.records.facts import TreeFacts
 from vllm_forge.records.machine import Machine
 from vllm_forge.records.torch import TorchRelease
@@ -15,7 +17,7 @@ class Given:
     """`known` are the releases that `facts_of` can answer for, oldest first.
 
     `is_release` says that the tree is a published release's, byte for byte. `unpack_into` is where
-    missing distribution packages would be unpacked.
+    missing distribution packages would be unpacked. `why_release` says why this release.
     """
 
     wishes: Wishes
@@ -27,4 +29,19 @@ class Given:
     known: tuple[str, ...]
     facts_of: Callable[[str], TreeFacts | None]
     unpack_into: str
+    why_release: Reason
     install_system_packages: bool = False
+    checkpoint: Checkpoint | None = None
+
+
+def wished_release(version: str) -> Reason:
+    return Reason(f"--vllm {version}", "the command line")
+
+
+def with_release(given: Given, version: str, why: Reason) -> Given | None:
+    """The same with a known release's facts; None for one that is not known."""
+    facts = given.facts_of(version)
+    if facts is None:
+        return None
+    wishes = replace(given.wishes, vllm=version)
+    return replace(given, wishes=wishes, facts=facts, is_release=True, why_release=why)

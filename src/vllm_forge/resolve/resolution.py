@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 
-from vllm_forge.records.decision import Chosen, Reason, Refused
+from vllm_forge.records.decision import Refused
 from vllm_forge.records.resolution import Resolution
 from vllm_forge.records.wishes import Device
 from vllm_forge.resolve.cpu import resolve_cpu
 from vllm_forge.resolve.cuda import resolve_cuda
 from vllm_forge.resolve.device import choose_device
 from vllm_forge.resolve.given import Given
+from vllm_forge.resolve.vllm import choose_vllm
 from vllm_forge.resolve.ways_out import find_ways_out
 
 
@@ -29,15 +30,7 @@ def resolve(given: Given) -> Resolution:
 def resolve_once(given: Given) -> Resolution:
     """The decisions alone."""
     device = choose_device(given.wishes, given.machine)
-    release = given.facts.release
-    vllm = Chosen(
-        "vllm",
-        release.version.value,
-        (
-            Reason(f"--vllm {given.wishes.vllm}", "the command line"),
-            Reason(f"the tree says {release.version.value}", release.version.source),
-        ),
-    )
+    vllm = choose_vllm(given)
     if isinstance(device, Refused):
         return Resolution((vllm,), (device,), (), (), None)
     if device.value is Device.CUDA:

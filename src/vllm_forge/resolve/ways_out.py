@@ -3,17 +3,20 @@
 import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import islice
 
 from vllm_forge.records.decision import Refused
 from vllm_forge.records.machine import Toolkit
 from vllm_forge.records.release import Release
 from vllm_forge.records.resolution import Resolution
 from vllm_forge.records.wishes import Device
-from vllm_forge.resolve.given import Given
+from vllm_forge.resolve.given import Given, wished_release, with_release
+from vllm_forge.resolve.release import releases_loading
 from vllm_forge.resolve.toolkit import matches
 from vllm_forge.resolve.torch import exact_version
 
 Resolve = Callable[[Given], Resolution]
+MOST_FOUND = 2
 
 
 def find_ways_out(refused: Refused, given: Given, resolve: Resolve) -> tuple[str, ...]:
@@ -21,15 +24,15 @@ def find_ways_out(refused: Refused, given: Given, resolve: Resolve) -> tuple[str
 
     A way out that is no option of ours (an installation) cannot be tried and is kept as it is.
     """
-    offered: list[str] = []
-    for way in (*refused.ways_out, *_found(refused, given)):
-        changed = apply(way, given)
-        if changed is None:
-            offered.append(way)
-            continue
-        if not resolve(changed).refused:
-            offered.append(_worded(way, given))
-    return tuple(dict.fromkeys(offered))
+    offered = [way for way in refused.ways_out if _leads_on(way, given, resolve)]
+    found = (way for way in _found(refused, given) if _leads_on(way, given, resolve))
+    offered += islice(found, MOST_FOUND)
+    return tuple(dict.fromkeys(_worded(way, given) for way in offered))
+
+
+def _leads_on(way: str, given: Given, resolve: Resolve) -> bool:
+    changed = apply(way, given)
+    return changed is None or not resolve(changed).refused
 
 
 def apply(way: str, given: Given) -> Given | None:
@@ -60,10 +63,7 @@ def _apply_one(option: str, value: str, given: Given) -> Given | None:
         case "--cuda":
             return _with_toolkit(value, replace(given, wishes=replace(wishes, cuda=value)))
         case "--vllm":
-            facts = given.facts_of(value)
-            if facts is None:
-                return None
-            return replace(given, wishes=replace(wishes, vllm=value), facts=facts, is_release=True)
+            return with_release(given, value, wished_release(value))
         case _:
             return None
 
@@ -89,9 +89,11 @@ def _worded(way: str, given: Given) -> str:
 
 def _found(refused: Refused, given: Given) -> Iterator[str]:
     """Options that a rule cannot know of, because they need other trees."""
+    wishes = given.wishes
+    if refused.subject == "quantization" and given.checkpoint is not None:
+        yield from (f"--vllm {version}" for version in releases_loading(given.checkpoint, given))
     if refused.subject not in {"torch", "toolkit", "gpu_arch", "python"}:
         return
-    wishes = given.wishes
     if wishes.torch is not None:
         for pin in given.facts.release.torch:
             version = exact_version(pin)

@@ -1,11 +1,15 @@
 """What must come out right before anything is compiled, for machines we do not have."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from vllm_forge.checkpoint.read import read_checkpoint
 from vllm_forge.cli.tree_facts import facts_of_release
 from vllm_forge.probe.cuda_tables import read_cuda_table, read_recorded_machines
+from vllm_forge.records.checkpoint import Checkpoint
+from vllm_forge.records.decision import Reason
 from vllm_forge.records.machine import Machine, Python
 from vllm_forge.records.resolution import Resolution
 from vllm_forge.records.wishes import Device, Wishes
@@ -20,9 +24,9 @@ def machine(name: str) -> Machine:
     return next(one for key, one in MACHINES.items() if key.startswith(name))
 
 
-def plan_for(on: Machine, **wishes: object) -> Resolution:
+def plan_for(on: Machine, checkpoint: Checkpoint | None = None, **wishes: object) -> Resolution:
     asked = Wishes(**{"vllm": "0.10.1", **wishes})  # type: ignore[arg-type]
-    facts = facts_of_release(asked.vllm)
+    facts = facts_of_release(str(asked.vllm))
     assert facts is not None
     return resolve(
         Given(
@@ -35,6 +39,8 @@ def plan_for(on: Machine, **wishes: object) -> Resolution:
             known=known_releases(),
             facts_of=facts_of_release,
             unpack_into="system",
+            why_release=Reason("asked for", "a test"),
+            checkpoint=checkpoint,
         )
     )
 
@@ -154,9 +160,7 @@ def test_every_refusals_way_out_leads_to_a_plan(name: str) -> None:
     for way in ways_out(resolution):
         option, value = way.split()[:2]
         if option in {"--torch", "--vllm"}:
-            again = plan_for(
-                machine(name), **{"torch": "2.6.0", option.removeprefix("--"): value}
-            )
+            again = plan_for(machine(name), None, **{"torch": "2.6.0", option[2:]: value})
             assert not again.refused, (way, facts_said(again))
 
 
@@ -170,3 +174,35 @@ def test_releases_of_every_age_plan_for_an_h100(version: str) -> None:
     resolution = plan_for(machine("h100"), vllm=version)
     subjects = {one.subject for one in resolution.refused}
     assert subjects <= {"toolkit", "python"}, facts_said(resolution)
+
+
+PUBLISHED = Path(__file__).parents[2] / "data" / "checkpoints" / "published"
+
+
+def published(name: str) -> Checkpoint:
+    return read_checkpoint(PUBLISHED / name)
+
+
+def test_a_checkpoint_that_the_release_loads_needs_no_argument() -> None:
+    resolution = plan_for(machine("h100"), published("nvidia--Llama-3.1-70B-Instruct-FP8"))
+    assert not resolution.refused, facts_said(resolution)
+    assert chosen(resolution)["quantization"] is None
+
+
+def test_a_checkpoint_the_release_cannot_read_is_refused_and_one_that_can_offered() -> None:
+    checkpoint = published("nvidia--Qwen3.6-27B-NVFP4")
+    resolution = plan_for(machine("h200"), checkpoint, vllm="0.20.0")
+    assert [one.subject for one in resolution.refused] == ["quantization"]
+    assert "W4A16_NVFP4" in facts_said(resolution)
+    ways = [way for way in ways_out(resolution) if way.startswith("--vllm")]
+    assert ways
+    for way in ways:
+        again = plan_for(machine("h200"), checkpoint, vllm=way.split()[1])
+        assert not again.refused, (way, facts_said(again))
+
+
+def test_on_a_cpu_every_checkpoint_runs_dequantized() -> None:
+    checkpoint = published("nvidia--Qwen3-8B-NVFP4")
+    resolution = plan_for(machine("no-gpu"), checkpoint, device=Device.CPU)
+    assert not resolution.refused, facts_said(resolution)
+    assert chosen(resolution)["quantization"] is None

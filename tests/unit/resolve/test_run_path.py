@@ -148,6 +148,17 @@ class TestPath:
         assert subjects(decision) == ["path"]
         assert decision.refused[0].ways_out == ("vllm-forge build --device cpu",)
 
+    @pytest.mark.parametrize(("compiled", "runs"), [("8.9", True), ("8.0", True), ("9.0a", False)])
+    def test_gpu_that_the_build_has_no_code_for(
+        self, nvfp4: Checkpoint, known_release: Known, compiled: str, *, runs: bool
+    ) -> None:
+        release, machine = known_release("0.14.0"), with_gpus(L40S)
+        wishes = RunWishes(text=False)
+        decision = choose_run(Asked(nvfp4, 1, release, "cuda", machine, wishes, (compiled,)))
+        assert (decision.path is not None) is runs
+        if not runs:
+            assert decision.refused[0].ways_out == ("vllm-forge build --gpu-arch 8.9",)
+
     def test_metadata_alone_is_refused(self, known_release: Known) -> None:
         published = next((DATA / "published").iterdir())
         decision = decide(read_checkpoint(published), known_release("0.14.0"), with_gpus(B200))
