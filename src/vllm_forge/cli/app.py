@@ -3,12 +3,14 @@
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 
 from cyclopts import App, CycloptsError
 from rich.console import Console
 
 from vllm_forge import __version__
 from vllm_forge.records.codec import render_json
+from vllm_forge.records.finding import Finding
 from vllm_forge.records.problem import ExitCode, Problem
 from vllm_forge.show.problem import ErrorDocument, render_problem
 
@@ -24,6 +26,13 @@ VERBS = {
     "build": "Make the environment, compile, register the editable install.",
     "verify": "Prove an environment: symbols, import, text from a tiny model.",
     "up": "Plan, build and verify: from this machine as it is to generated text.",
+    "inspect": "What a checkpoint, source tree, wheel or shared object is, and what fits it.",
+    "toolkit": "CUDA toolkits: list them, make one without root, remove one.",
+    "releases": "Known vLLM releases with their facts; `releases show` reads one.",
+    "repair": "Make a corrected view of a checkpoint; the original is not touched.",
+    "dequantize": "Make an equivalent BF16 checkpoint.",
+    "run": "Generate text from a checkpoint; the way to run it here is chosen and shown.",
+    "serve": "Serve a checkpoint with vLLM's OpenAI-compatible server.",
 }
 """Each verb is a module of its own, loaded when used: `--help` imports none of them."""
 
@@ -44,8 +53,9 @@ def run_command_line(arguments: Sequence[str]) -> int:
         return ExitCode.USAGE
     except Problem as problem:
         sys.stderr.write(render_problem(problem))
+        findings = _explain(problem)
         if "--json" in arguments:
-            sys.stdout.write(f"{render_json(ErrorDocument.of(problem))}\n")
+            sys.stdout.write(f"{render_json(ErrorDocument.of(problem, findings))}\n")
         return problem.exit_code
     except KeyboardInterrupt:
         sys.stderr.write("interrupted; run the same command again to go on from here\n")
@@ -57,3 +67,12 @@ def run_command_line(arguments: Sequence[str]) -> int:
         sys.stderr.write("this is a bug of vllm-forge; please report it with the lines above\n")
         return ExitCode.BUG
     return code if isinstance(code, int) else ExitCode.DONE
+
+
+def _explain(problem: Problem) -> tuple[Finding, ...]:
+    """A failed step ends with its own explanation, when its log says more than the message."""
+    if problem.log is None:
+        return ()
+    from vllm_forge.cli.explain import explain_own  # noqa: PLC0415 -- only a failure needs it
+
+    return explain_own(Path(problem.log))

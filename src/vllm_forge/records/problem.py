@@ -21,6 +21,7 @@ class Problem(Exception):  # noqa: N818 -- it is what the user has, not what Pyt
 
     `message` states the fact in one line, with the offending path or value. `causes` are the facts
     beneath it, outermost first. `hints` are acts, each one paste-able. Making one does no work.
+    `log` is the path of the failed step's log, set by whoever kept it.
     """
 
     def __init__(
@@ -36,3 +37,4 @@ class Problem(Exception):  # noqa: N818 -- it is what the user has, not what Pyt
         self.causes = causes
         self.hints = hints
         self.exit_code = exit_code
+        self.log: str | None = None

@@ -7,6 +7,7 @@ by `scripts/bench_scheduler.py`.
 """
 
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import Final
 
 from vllm_forge.records.schedule import Admitted, Room, Running, Verdict, Waiting
@@ -24,9 +25,9 @@ SCARCE: Final = 1.2
 costs cores; below this it lost in simulation."""
 
 
-def order_of(one: Waiting) -> tuple[bool, float, int, int]:
-    """Sort key: what holds a core already, then the longest, the largest, the first to ask."""
-    return (one.cores > 0, -one.seconds, -one.peak_bytes, one.number)
+def order_of(one: Waiting) -> tuple[bool, bool, float, int, int]:
+    """Sort key: what runs alone, what holds a core already, the longest, the largest, the first."""
+    return (not one.alone, one.cores > 0, -one.seconds, -one.peak_bytes, one.number)
 
 
 def choose_admissions(
@@ -34,16 +35,16 @@ def choose_admissions(
 ) -> Verdict:
     """Who starts now, and why the others do not. Something always runs in the end.
 
-    Nothing is admitted beside a compile that runs alone. Pressure and unknown memory hold nothing
-    back while nothing runs.
+    `waiting` stands in the order of `order_of`: whoever asks often keeps it sorted. Nothing is
+    admitted beside a compile that runs alone. Pressure and unknown memory hold nothing back while
+    nothing runs.
     """
     held = _holds_all(waiting, running, room)
     if held is not None:
         return Verdict((), {}, held)
-    lone = next((one for one in waiting if one.alone), None)
-    if lone is not None:
-        return Verdict((Admitted(lone.number),), {}, f"{lone.name} was killed; it runs alone now")
-    return _Sharing(sorted(waiting, key=order_of), running, room).share()
+    if waiting[0].alone:
+        return Verdict((Admitted(waiting[0].number),), {}, f"{waiting[0].name} runs alone")
+    return _Sharing(waiting, running, room).share()
 
 
 def foresee(one: Waiting, room: Room) -> str | None:
@@ -75,8 +76,10 @@ def memory_left(running: Sequence[Running], room: Room) -> int | None:
 def _holds_all(waiting: Sequence[Waiting], running: Sequence[Running], room: Room) -> str | None:
     if not waiting:
         return "nothing waits"
-    alone = [one.name for one in running if one.alone] + [one.name for one in waiting if one.alone]
-    if alone and running:
+    alone = [one.name for one in running if one.alone]
+    if running and waiting[0].alone:
+        alone.append(waiting[0].name)
+    if alone:
         return f"{alone[0]} was killed and is compiled alone"
     if running and room.pressure >= PRESSED:
         return f"memory pressure: {room.pressure:.0f} % of the last 10 s were stalled"
@@ -86,11 +89,11 @@ def _holds_all(waiting: Sequence[Waiting], running: Sequence[Running], room: Roo
 class _Sharing:
     """One pass over the waiting, longest first; what is promised on the way is taken off."""
 
-    def __init__(self, waiting: list[Waiting], running: Sequence[Running], room: Room) -> None:
+    def __init__(self, waiting: Sequence[Waiting], running: Sequence[Running], room: Room) -> None:
         self._waiting = waiting
         self._running = list(running)
         self._room = room
-        inside = sum(1 for one in waiting if one.cores == 0)
+        inside = sum(1 for _ in takewhile(lambda one: one.cores == 0, waiting))
         self._cores = room.cores - sum(one.cores for one in running) - inside
         self._memory = memory_left(running, room)
         self._kept: tuple[float, int] | None = None

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from vllm_forge.records.schedule import Bound, Room, Running, ScheduleRecord, Waiting
-from vllm_forge.resolve.admission import choose_admissions
+from vllm_forge.resolve.admission import choose_admissions, order_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +32,11 @@ def place(jobs: Sequence[Job], *, cores: int, memory_bytes: int | None) -> tuple
 
     A job holds its peak from its first moment to its last.
     """
-    waiting = {
-        number: Waiting(number, str(number), job.predicted_seconds, job.predicted_bytes)
+    asking = (
+        Waiting(number, str(number), job.predicted_seconds, job.predicted_bytes)
         for number, job in enumerate(jobs)
-    }
+    )
+    waiting = {one.number: one for one in sorted(asking, key=order_of)}
     running: list[tuple[float, int, Running]] = []
     placed: list[Placed] = []
     now = 0.0

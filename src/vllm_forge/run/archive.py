@@ -6,6 +6,7 @@ before the first byte is written, in every version alike.
 
 import posixpath
 import tarfile
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 from vllm_forge.records.problem import ExitCode, Problem
@@ -26,8 +27,9 @@ def unpack_sdist(archive: Path, folder: Path) -> None:
     try:
         with tarfile.open(archive, "r:gz") as tar, made_atomically(folder) as half:
             members = tar.getmembers()
+            links = {posixpath.normpath(member.name) for member in members if member.issym()}
             for member in members:
-                reason = why_refused(member)
+                reason = why_refused(member, links)
                 if reason is not None:
                     raise Problem(
                         f"{archive.name} is refused: its member {member.name!r} {reason}",
@@ -37,6 +39,7 @@ def unpack_sdist(archive: Path, folder: Path) -> None:
                 member.uid = member.gid = 0
                 member.uname = member.gname = ""
             unpacked = half / "unpacked"
+            unpacked.mkdir()
             tar.extractall(unpacked, members=members)  # noqa: S202 -- every member was judged above
             tops = list(unpacked.iterdir())
             if len(tops) != 1 or not tops[0].is_dir():
@@ -62,24 +65,40 @@ def unpack_sdist(archive: Path, folder: Path) -> None:
         ) from error
 
 
-def why_refused(member: tarfile.TarInfo) -> str | None:
+def why_refused(member: tarfile.TarInfo, links: AbstractSet[str] = frozenset()) -> str | None:
     """None for a folder, a file, or a link that stays inside; else what is wrong with it.
+
+    `links` are the names of the archive's symbolic links. Nothing may lie below one of them, nor a
+    link lead through one: `a -> .`, `b -> a/..` stays inside by its letters and does not in fact.
 
     >>> why_refused(tarfile.TarInfo("../evil"))
     'would land outside'
-    >>> why_refused(tarfile.TarInfo("a/b")) is None
-    True
+    >>> why_refused(tarfile.TarInfo("a/b"))
+    >>> why_refused(tarfile.TarInfo("a/b"), {"a"})
+    'lies below a symbolic link'
     """
     if _leaves(member.name):
         return "would land outside"
-    if member.issym() and _leaves(posixpath.join(posixpath.dirname(member.name), member.linkname)):
-        return f"links outside, to {member.linkname!r}"
-    if member.islnk() and _leaves(member.linkname):
-        return f"links outside, to {member.linkname!r}"
-    if not (member.isfile() or member.isdir() or member.issym() or member.islnk()):
+    name = posixpath.normpath(member.name)
+    if _passes(member.name, links) or (name in links and not member.issym()):
+        return "lies below a symbolic link"
+    if member.issym() or member.islnk():
+        here = posixpath.dirname(member.name) if member.issym() else ""
+        target = posixpath.join(here, member.linkname)
+        through = member.islnk() and posixpath.normpath(target) in links
+        if _leaves(target) or _passes(target, links) or through:
+            return f"links outside, to {member.linkname!r}"
+    elif not (member.isfile() or member.isdir()):
         return "is neither file, folder nor link"
     return None
 
 
 def _leaves(name: str) -> bool:
     return name.startswith("/") or posixpath.normpath(name).split("/")[0] == ".."
+
+
+def _passes(name: str, links: AbstractSet[str]) -> bool:
+    """Whether a folder on the way to `name` is one of `links`."""
+    parts = name.rstrip("/").split("/")[:-1]
+    ways = ("/".join(parts[: end + 1]) for end in range(len(parts)))
+    return any(posixpath.normpath(way) in links for way in ways)

@@ -22,14 +22,13 @@ def find_built(environment: Path | None, home: Home) -> Built:
         Problem: exit 2 when nothing was built, exit 5 for a folder that is none of ours.
     """
     if environment is None:
-        try:
-            environment = Path(home.last.read_text().strip())
-        except OSError:
+        environment = read_last(home)
+        if environment is None:
             raise Problem(
                 f"nothing was built under {home.path}",
                 hints=("vllm-forge up", "name an environment: --env DIR"),
                 exit_code=ExitCode.USAGE,
-            ) from None
+            )
     path = environment / FILE_NAME
     try:
         text = path.read_bytes()
@@ -40,3 +39,12 @@ def find_built(environment: Path | None, home: Home) -> Built:
             exit_code=ExitCode.BAD_INPUT,
         ) from error
     return parse_json(text, Built, origin=str(path))
+
+
+def read_last(home: Home) -> Path | None:
+    """The environment built last; None where there is none, or its file is damaged."""
+    try:
+        said = home.last.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        return None
+    return Path(said) if said.startswith("/") and "\0" not in said else None

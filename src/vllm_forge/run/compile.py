@@ -168,7 +168,7 @@ def _install(action: Compile) -> tuple[Path, ...]:
 
 def _read_log(build: Path) -> tuple[LogEntry, ...]:
     try:
-        return parse_ninja_log((build / ".ninja_log").read_text())
+        return parse_ninja_log((build / ".ninja_log").read_text(errors="replace"))
     except OSError:
         return ()
 

@@ -25,7 +25,7 @@ def configure(
     build = Path(action.build)
     said = render_json(action)
     stamp = build / MADE_FROM
-    if build.exists() and not (stamp.exists() and stamp.read_text() == said):
+    if build.exists() and not (stamp.exists() and stamp.read_bytes() == said.encode()):
         if any(build.iterdir()):
             on_note(f"{build} was configured otherwise; starting it afresh")
         shutil.rmtree(build)

@@ -14,10 +14,15 @@ from vllm_forge.run.uv import Uv, resolve_as_of
 
 CONSTRAINTS = "forge-constraints.txt"
 RESOLVED = "forge-resolved.txt"
+SEEDED = frozenset(
+    {"__pycache__", "_distutils_hack", "pip", "pkg_resources", "setuptools", "wheel"}
+)
 
 PROOF = """
 import json, torch
+from importlib.metadata import version
 print(json.dumps({
+    "installed": version("torch"),
     "version": torch.__version__,
     "cuda": torch.version.cuda,
     "cxx11_abi": bool(torch._C._GLIBCXX_USE_CXX11_ABI),
@@ -38,6 +43,18 @@ class TorchProof:
 
 def python_of(environment: Path) -> Path:
     return environment / "bin" / "python"
+
+
+def package_folders(environment: Path) -> tuple[Path, ...]:
+    """Folders that packages brought; an upgrade by the user keeps their names, a loss does not.
+
+    What a user's own upgrade of the seeded tools may drop (setuptools' pkg_resources) is left out.
+    """
+    return tuple(
+        folder
+        for folder in sorted((environment / "lib").glob("python3.*/site-packages/*/"))
+        if folder.name not in SEEDED and folder.suffix not in {".dist-info", ".egg-info"}
+    )
 
 
 def make_environment(action: Environment, uv: Uv) -> Path:
@@ -65,12 +82,14 @@ def prove_torch(action: Environment, run: RunCommand) -> TorchProof:
     """
     said = run([python_of(Path(action.path)), "-I", "-c", PROOF], timeout=180.0)
     if said.code != 0:
-        last = [line for line in said.stderr.strip().splitlines() if line][-1:]
+        last = [line for line in f"{said.stdout}\n{said.stderr}".splitlines() if line.strip()][-1:]
         raise Problem(
             f"torch {action.torch} does not import in {action.path}",
             causes=tuple(last),
         )
-    proof = TorchProof(**json.loads(said.stdout.strip().splitlines()[-1]))
+    facts = json.loads(said.stdout.strip().splitlines()[-1])
+    installed = facts.pop("installed")
+    proof = TorchProof(**facts)
     if proof.version.split("+")[0] != action.torch:
         raise Problem(
             f"the environment has torch {proof.version}, the plan has {action.torch}",
@@ -82,7 +101,8 @@ def prove_torch(action: Environment, run: RunCommand) -> TorchProof:
             hints=("plan again: the index has another build of it than the table says",),
         )
     constraints = Path(action.path) / CONSTRAINTS
-    write_atomically(constraints, f"torch=={proof.version}\n")
+    # pip compares the metadata's version, which is 2.6.0 where torch itself says 2.6.0+cu124.
+    write_atomically(constraints, f"torch=={installed}\n")
     write_atomically(
         Path(action.path) / "pip.conf",
         f"[global]\n# vllm-forge: the extensions were compiled for this torch\n"
@@ -126,6 +146,11 @@ def install_requirements(
     client = resolve_as_of(resolve, uv, published if action.as_of_release else None, on_note)
     exact = environment / "forge-install.txt"
     write_atomically(exact, without_project(resolved.read_text(), "torch"))
+    # uv believes a package's metadata; where its files are gone, it would leave the hole.
+    client(
+        *("pip", "uninstall", "--python", python, "--requirement", exact),
+        failed="what stood in the environment could not be taken out",
+    )
     client(
         *("pip", "install", "--python", python, "--no-deps", "--requirement", exact),
         *("--constraint", environment / CONSTRAINTS),

@@ -77,9 +77,9 @@ def _one(step: Step, mark: Mark, plan: Plan, doors: Doors, receipts: dict[str, R
     except OSError as error:
         if error.errno not in DISK_FAULTS:
             raise
-        problem = disk_failed(error, doors.home.path)
-        doors.emit(StepFailed(step.name, monotonic(), problem.message, str(log)))
-        raise problem from error
+        failed = disk_failed(error, doors.home.path)
+        doors.emit(StepFailed(step.name, monotonic(), failed.message, str(log)))
+        raise failed from error
     doors.emit(StepFinished(step.name, monotonic(), done.summary))
     return receipt
 

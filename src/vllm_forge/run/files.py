@@ -1,5 +1,6 @@
 """Atomic writes, digests, and folders that say they are caches."""
 
+import errno
 import hashlib
 import os
 import shutil
@@ -15,6 +16,20 @@ CACHE_TAG: Final = (
     "Signature: 8a477f597d28d172789f06886806bc55\n# Made by vllm-forge; safe to delete.\n"
 )
 """The cache folder tag that backup programs skip (bford.info/cachedir)."""
+
+DISK_FAULTS: Final = frozenset(
+    {errno.EACCES, errno.EDQUOT, errno.EIO, errno.ENOSPC, errno.EPERM, errno.EROFS}
+)
+"""What a disk or its rights do to us; every other OSError is a mistake of ours."""
+
+
+def disk_failed(error: OSError, place: Path) -> Problem:
+    """Exit 4 for one of `DISK_FAULTS`; `place` is named where the error names no file."""
+    return Problem(
+        f"{error.filename or place} cannot be written: {error.strerror}",
+        hints=("choose another file system: --home DIR",),
+        exit_code=ExitCode.UNREACHABLE,
+    )
 
 
 def write_atomically(path: Path, data: bytes | str) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final
+from urllib.parse import urljoin
 
 import msgspec
 from packaging.utils import (
@@ -150,7 +151,7 @@ def read_project(name: str, settings: IndexSettings, read_url: ReadUrl) -> tuple
     return tuple(
         IndexFile(
             filename=file.filename,
-            url=file.url if "://" in file.url else _join(page, file.url),
+            url=urljoin(page, file.url),
             sha256=file.hashes.get("sha256"),
             size=file.size,
             requires_python=file.requires_python,
@@ -159,20 +160,6 @@ def read_project(name: str, settings: IndexSettings, read_url: ReadUrl) -> tuple
         )
         for file in project.files
     )
-
-
-def _join(page: str, relative: str) -> str:
-    scheme, _, rest = page.partition("://")
-    host, _, path = rest.partition("/")
-    if relative.startswith("/"):
-        return f"{scheme}://{host}{relative}"
-    parts = [*path.rstrip("/").split("/")]
-    for part in relative.split("/"):
-        if part == "..":
-            parts = parts[:-1]
-        elif part != ".":
-            parts.append(part)
-    return f"{scheme}://{host}/{'/'.join(parts)}"
 
 
 def _words(text: str) -> list[str]:

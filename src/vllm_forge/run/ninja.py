@@ -51,7 +51,9 @@ def parse_ninja_log(text: str) -> tuple[LogEntry, ...]:
     for line in text.splitlines():
         fields = line.split("\t")
         if len(fields) == len(("start", "end", "mtime", "output", "hash")):
-            last[fields[3]] = LogEntry(int(fields[0]), int(fields[1]), fields[3])
+            start, end, _, output, _ = fields
+            if start.isdecimal() and end.isdecimal():  # a death while writing leaves half a line
+                last[output] = LogEntry(int(start), int(end), output)
     return tuple(last.values())
 
 

@@ -89,52 +89,84 @@ def work(  # noqa: PLR0913 -- one process has this many properties
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     started = monotonic()
+    deadline = None if timeout is None else started + timeout
     with log.open("ab") as kept:
         kept.write(f"$ {' '.join(str(word) for word in command)}\n".encode())
-        process = subprocess.Popen(
-            [*_dies_with_us(), *(str(word) for word in command)],
-            cwd=cwd,
-            env=dict(env),
-            start_new_session=True,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
         try:
-            _pump(process, kept, on_line, on_tick, None if timeout is None else started + timeout)
-            _, status, usage = os.wait4(process.pid, 0)
+            process = subprocess.Popen(
+                [*_dies_with_us(), *(str(word) for word in command)],
+                cwd=cwd,
+                env=dict(env),
+                start_new_session=True,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+            )
+        except (FileNotFoundError, PermissionError, NotADirectoryError) as error:
+            kept.write(f"{error}\n".encode())
+            return Worked(NOT_FOUND, 0.0, 0.0, 0, log)
+        try:
+            ended = _pump(process, kept, on_line, on_tick, deadline)
         except BaseException:
             end_group(process.pid)
+            process.returncode = OUTLIVED
             raise
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.stdout is not None:
-            process.stdout.close()
+        finally:
+            if process.stdout is not None:
+                process.stdout.close()
+        process.returncode = ended.code
     return Worked(
-        code=process.returncode,
+        code=ended.code,
         seconds=monotonic() - started,
-        cpu_seconds=usage.ru_utime + usage.ru_stime,
-        peak_bytes=usage.ru_maxrss * 1024,
+        cpu_seconds=ended.cpu_seconds,
+        peak_bytes=ended.peak_bytes,
         log=log,
     )
 
 
-def end_group(leader: int) -> None:
-    """End every process of a group by the ladder: interrupt, terminate, kill."""
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What the kernel says of a process that was waited for; see `Worked`."""
+
+    code: int
+    cpu_seconds: float
+    peak_bytes: int
+
+
+def end_group(leader: int) -> Ended | None:
+    """End every process of a group by the ladder: interrupt, terminate, kill.
+
+    Returns how the leader ended; None when it had been waited for before.
+    """
+    ended: Ended | None = None
     for sign, patience in LADDER:
         try:
             os.killpg(leader, sign)
         except ProcessLookupError:
-            return
+            return ended
         waited = threading.Event()
         until = monotonic() + patience
         while monotonic() < until:
             with contextlib.suppress(ChildProcessError):
-                os.waitpid(leader, os.WNOHANG)
+                ended = ended or _wait(leader, os.WNOHANG)
             try:
                 os.killpg(leader, 0)
             except ProcessLookupError:
-                return
+                return ended
             waited.wait(0.02)
+    return ended
+
+
+def _wait(process: int, options: int) -> Ended | None:
+    """None with WNOHANG while the process runs."""
+    found, status, usage = os.wait4(process, options)
+    if found == 0:
+        return None
+    return Ended(
+        os.waitstatus_to_exitcode(status),
+        usage.ru_utime + usage.ru_stime,
+        usage.ru_maxrss * 1024,
+    )
 
 
 def _pump(
@@ -143,18 +175,22 @@ def _pump(
     on_line: Callable[[str], None],
     on_tick: Callable[[int], None],
     deadline: float | None,
-) -> None:
-    """Copy output until the pipe closes; a line ends with a newline or a carriage return."""
+) -> Ended:
+    """Copy output until the process has ended; a line ends with a newline or a carriage return.
+
+    The pipe closes then, unless something that the process left behind holds it open (a compiler
+    cache's server): half a second of silence after the end is the end too, of the whole group.
+    """
     assert process.stdout is not None  # noqa: S101 -- opened with PIPE above
     descriptor = process.stdout.fileno()
     os.set_blocking(descriptor, False)
     rest = b""
+    ended: Ended | None = None
     with selectors.DefaultSelector() as ready:
         ready.register(descriptor, selectors.EVENT_READ)
         while True:
-            if deadline is not None and monotonic() > deadline:
-                end_group(process.pid)
-                deadline = None
+            if deadline is not None and monotonic() > deadline and ended is None:
+                ended = end_group(process.pid)
             if ready.select(timeout=0.5):
                 chunk = os.read(descriptor, 65536)
                 if not chunk:
@@ -164,9 +200,21 @@ def _pump(
                 *lines, rest = (rest + chunk).replace(b"\r", b"\n").split(b"\n")
                 for line in lines:
                     on_line(line.decode(errors="replace"))
+            elif ended is not None:
+                end_group(process.pid)
+                break
+            else:
+                ended = _wait(process.pid, os.WNOHANG)
             on_tick(process.pid)
     if rest:
         on_line(rest.decode(errors="replace"))
+    return ended or _end_of(process.pid)
+
+
+def _end_of(process: int) -> Ended:
+    ended = _wait(process, 0)
+    assert ended is not None  # noqa: S101 -- without WNOHANG, wait4 waits
+    return ended
 
 
 def _dies_with_us() -> list[str]:

@@ -7,6 +7,7 @@ setup.py's own editable install would compile everything again its own way; so t
 
 import json
 import re
+import shutil
 import tomllib
 from pathlib import Path
 
@@ -26,10 +27,13 @@ from vllm_forge.run.wheel import WheelMetadata, write_wheel
 SCHEME = "import json, sysconfig; print(json.dumps(sysconfig.get_paths()))"
 
 VERSION_FILE = """\
-# Written by vllm-forge, as setuptools-scm would.
-__version__ = version = {version!r}
+# Written by vllm-forge, as setuptools-scm would; the device is no part of the source's version.
+source_version = {source!r}
+__version__ = version = {said}
 __version_tuple__ = version_tuple = {numbers!r}
 """
+DEVICE = re.compile(r"(.+)([+.](?:cpu|cu\d+))")
+"""A version with the device that `plan` put at its end, as setup.py does."""
 
 
 def register_editable(
@@ -68,8 +72,7 @@ def register_editable(
                 "direct_url.json": json.dumps(direct_url).encode(),
             },
         )
-    wheel.unlink()
-    wheel.parent.rmdir()
+    shutil.rmtree(wheel.parent)
     library = Path(scheme["purelib"])
     return (library / entry, library / metadata.dist_info / "METADATA")
 
@@ -115,11 +118,21 @@ def read_metadata(
 
 
 def write_version(tree: Path, version: str) -> None:
-    """vllm/_version.py and nothing else, as an editable install must; unchanged when right."""
+    """vllm/_version.py and nothing else, as an editable install must; unchanged when right.
+
+    The device is added at run time: who reads the file statically, as we do for the next plan,
+    finds the source's version and not one with the device in it already.
+    """
     numbers = tuple(
         int(part) if part.isdigit() else part for part in re.split(r"[.+]", version) if part
     )
-    text = VERSION_FILE.format(version=version, numbers=numbers)
+    match = DEVICE.fullmatch(version)
+    source, device = match.groups() if match else (version, None)
+    text = VERSION_FILE.format(
+        source=source,
+        said=f"source_version + {device!r}" if device else repr(source),
+        numbers=numbers,
+    )
     path = tree / "vllm" / "_version.py"
     if not path.exists() or path.read_text() != text:
         write_atomically(path, text)

@@ -15,8 +15,12 @@ from vllm_forge.run.archive import unpack_sdist
 from vllm_forge.run.download import download
 from vllm_forge.run.files import made_atomically
 from vllm_forge.run.index import IndexFile, IndexSettings, read_project
+from vllm_forge.run.lock import locked
 from vllm_forge.run.network import Network
 from vllm_forge.run.process import work
+
+SDIST = re.compile(r"vllm-[^/\\]+\.tar\.gz")
+"""A file name; what an index calls a file becomes a path here."""
 
 
 def find_sdist(version: str, settings: IndexSettings, network: Network) -> IndexFile:
@@ -28,7 +32,7 @@ def find_sdist(version: str, settings: IndexSettings, network: Network) -> Index
     files = [
         file
         for file in read_project("vllm", settings, network)
-        if file.filename.endswith(".tar.gz") and file.version is not None
+        if SDIST.fullmatch(file.filename) and file.version is not None
     ]
     if version == "latest":
         released = [
@@ -36,6 +40,8 @@ def find_sdist(version: str, settings: IndexSettings, network: Network) -> Index
             for file in files
             if file.version and not file.version.is_prerelease and not file.yanked
         ]
+        if not released:
+            raise _unknown(version, files)
         return max(released, key=lambda file: file.version or Version("0"))
     try:
         wanted = Version(version)
@@ -58,37 +64,55 @@ def obtain_source(
 ) -> Path:
     """Make `action.path` the tree and return it; a user's own tree is only looked at.
 
+    When another process makes the same tree meanwhile, its tree is taken.
+
     Raises:
         Problem: exit 4 for the network, exit 5 for an archive or a folder that is no vLLM tree.
     """
     path = Path(action.path)
-    match action.origin:
-        case "tree":
-            pass
-        case "sdist":
-            file = find_sdist(action.version or "", settings, network)
-            if file.sha256 is None:
-                raise Problem(
-                    f"the index gives no sha256 for {file.filename}",
-                    hints=("use an index that does",),
-                    exit_code=ExitCode.UNREACHABLE,
-                )
-            archive = download(
-                file.url,
-                downloads / file.filename,
-                sha256=file.sha256,
-                network=network,
-                on_progress=on_progress,
-            )
-            unpack_sdist(archive, path)
-        case "git":
-            _clone(action, path, log)
-    if not (path / "CMakeLists.txt").is_file() or not (path / "vllm").is_dir():
+    if action.origin != "tree":
+        before = is_tree(path)
+        with locked(path.with_name(f".{path.name}.lock"), on_wait=lambda _message: None):
+            if before or not is_tree(path):
+                if action.origin == "git":
+                    _clone(action, path, log)
+                else:
+                    _unpack(action, path, downloads, settings, network, on_progress)
+    if not is_tree(path):
         raise Problem(
             f"{path} is not a vLLM source tree: it has no CMakeLists.txt with vllm/ beside it",
             exit_code=ExitCode.BAD_INPUT,
         )
     return path
+
+
+def is_tree(path: Path) -> bool:
+    return (path / "CMakeLists.txt").is_file() and (path / "vllm").is_dir()
+
+
+def _unpack(
+    action: Source,
+    path: Path,
+    downloads: Path,
+    settings: IndexSettings,
+    network: Network,
+    on_progress: Callable[[int, int | None], None],
+) -> None:
+    file = find_sdist(action.version or "", settings, network)
+    if file.sha256 is None:
+        raise Problem(
+            f"the index gives no sha256 for {file.filename}",
+            hints=("use an index that does",),
+            exit_code=ExitCode.UNREACHABLE,
+        )
+    archive = download(
+        file.url,
+        downloads / file.filename,
+        sha256=file.sha256,
+        network=network,
+        on_progress=on_progress,
+    )
+    unpack_sdist(archive, path)
 
 
 def read_published(
@@ -144,9 +168,15 @@ def _last_words(log: Path) -> tuple[str, ...]:
 def _unknown(version: str, files: list[IndexFile]) -> Problem:
     known = sorted({file.version for file in files if file.version}, reverse=True)
     names = [str(one) for one in known]
+    if not names:
+        return Problem(
+            f"vLLM {version} is not on the index, and no other release is",
+            hints=("--vllm PATH of a source tree", "pip config list names the index"),
+            exit_code=ExitCode.USAGE,
+        )
     near = get_close_matches(version, names, n=4, cutoff=0.5) or names[:4]
     return Problem(
         f"vLLM {version} is not on the index; nearest: {', '.join(near)}",
-        hints=(f"--vllm {near[0]}" if near else "--vllm PATH",),
+        hints=(f"--vllm {near[0]}",),
         exit_code=ExitCode.USAGE,
     )

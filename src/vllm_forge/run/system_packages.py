@@ -13,6 +13,7 @@ from pathlib import Path
 from vllm_forge.records.plan import SystemPackages
 from vllm_forge.records.problem import ExitCode, Problem
 from vllm_forge.run.files import made_atomically
+from vllm_forge.run.lock import locked
 from vllm_forge.run.process import Worked, work
 
 
@@ -28,6 +29,14 @@ def unpack_system_packages(
     if action.install:
         _install(action, log, on_line)
         return ()
+    before = into.exists()
+    with locked(into.with_name(f".{into.name}.lock"), on_wait=on_line):
+        if before or not into.exists():  # else another process has just made it
+            _unpack(action, into, log, on_line)
+    return (into,)
+
+
+def _unpack(action: SystemPackages, into: Path, log: Path, on_line: Callable[[str], None]) -> None:
     with made_atomically(into) as half:
         state = half / "apt"
         (state / "lists" / "partial").mkdir(parents=True)
@@ -54,7 +63,6 @@ def unpack_system_packages(
             if unpacked.code != 0:
                 raise Problem(f"{package.name} could not be unpacked", causes=(f"log: {log}",))
         _forget(state)
-    return (into,)
 
 
 def include_folders(into: Path) -> tuple[Path, ...]:

@@ -11,6 +11,8 @@ from vllm_forge.records.problem import ExitCode, Problem
 from vllm_forge.run.process import work
 
 TAIL_LINES = 12
+NOT_OURS = ("error sending request", "dns error", "no space left", "read-only file system")
+"""What uv says when the network or the disk fails it."""
 
 EXTRA_INDEXES = frozenset({"UV_INDEX", "UV_INDEX_STRATEGY", "UV_FIND_LINKS"})
 
@@ -44,7 +46,7 @@ class Uv:
         """Run `uv WORDS`.
 
         Raises:
-            Problem: `failed` with uv's last lines; exit 4 when they speak of the network.
+            Problem: `failed` with uv's last lines; exit 4 when they speak of network or disk.
         """
         done = work(
             [uv_program(), *words, *(["--offline"] if self.offline else [])],
@@ -56,13 +58,11 @@ class Uv:
             return
         lines = [line for line in self.log.read_text(errors="replace").splitlines() if line.strip()]
         tail = lines[-TAIL_LINES:]
-        network = any(
-            word in line for line in tail for word in ("error sending request", "dns error")
-        )
+        elsewhere = any(word in line.lower() for line in tail for word in NOT_OURS)
         raise Problem(
             failed,
             causes=(*tail, f"log: {self.log}"),
-            exit_code=ExitCode.UNREACHABLE if network else ExitCode.FAILED,
+            exit_code=ExitCode.UNREACHABLE if elsewhere else ExitCode.FAILED,
         )
 
 

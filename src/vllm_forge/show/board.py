@@ -61,6 +61,14 @@ def advance(board: Board, event: Event) -> Board:
             return replace(board, notes=(*board.notes, message))
 
 
+def stop(board: Board, at: float) -> Board:
+    """The board when the work ends before its time: what was running is told as interrupted."""
+    for row in board.rows:
+        if row.state == "running":
+            board = _change(board, row.step, state="interrupted", ended=at, detail="interrupted")
+    return board
+
+
 def _change(board: Board, step: str, **changes: object) -> Board:
     rows = tuple(
         replace(row, **changes) if row.step == step else row  # type: ignore[arg-type]
@@ -82,7 +90,10 @@ def render_board(board: Board, now: float, width: int) -> RenderableType:
         time = "" if row.state == "skipped" else render_duration(spent)
         style = {"failed": "bold red", "skipped": "dim", "running": "bold"}.get(row.state, "")
         table.add_row(
-            _mark(row, now), Text(row.title, style=style), Text(time, style="dim"), row.detail
+            _mark(row, now),
+            Text(row.title, style=style),
+            Text(time, style="dim"),
+            Text(row.detail),
         )
         if row.state == "running" and row.progress is not None:
             below += _progress_lines(row.progress, row.started, now, width)
@@ -96,6 +107,8 @@ def _mark(row: Row, now: float) -> Text:
             return Text("✓", style="green")
         case "failed":
             return Text("✗", style="bold red")
+        case "interrupted":
+            return Text("✗", style="yellow")
         case "skipped":
             return Text("·", style="dim")
         case _:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from vllm_forge.records.finding import Finding
 from vllm_forge.records.problem import Problem
 
 
@@ -14,10 +15,20 @@ class ErrorDocument:
     causes: tuple[str, ...]
     hints: tuple[str, ...]
     exit_code: int
+    log: str | None
+    findings: tuple[Finding, ...]
 
     @classmethod
-    def of(cls, problem: Problem) -> "ErrorDocument":
-        return cls("error", problem.message, problem.causes, problem.hints, problem.exit_code)
+    def of(cls, problem: Problem, findings: tuple[Finding, ...]) -> "ErrorDocument":
+        return cls(
+            "error",
+            problem.message,
+            problem.causes,
+            problem.hints,
+            problem.exit_code,
+            problem.log,
+            findings,
+        )
 
 
 def render_problem(problem: Problem) -> str:

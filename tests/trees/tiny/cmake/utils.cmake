@@ -1,0 +1,10 @@
+# Accept `EXECUTABLE` when its version is one of `SUPPORTED_VERSIONS`.
+macro(find_python_from_executable EXECUTABLE SUPPORTED_VERSIONS)
+  set(Python_EXECUTABLE ${EXECUTABLE})
+  find_package(Python REQUIRED COMPONENTS Interpreter Development.Module Development.SABIModule)
+  set(_VER "${Python_VERSION_MAJOR}.${Python_VERSION_MINOR}")
+  set(_SUPPORTED_VERSIONS_LIST ${SUPPORTED_VERSIONS} ${ARGN})
+  if(NOT _VER IN_LIST _SUPPORTED_VERSIONS_LIST)
+    message(FATAL_ERROR "Python version (${_VER}) is not one of: ${_SUPPORTED_VERSIONS_LIST}.")
+  endif()
+endmacro()
