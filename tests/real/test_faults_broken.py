@@ -166,8 +166,11 @@ def test_a_changed_header_recompiles_whoever_includes_it(tiny: "Tiny", redone: R
 
 
 def test_a_touched_source_is_no_changed_source(tiny: "Tiny", redone: Redone) -> None:
-    os.utime(tiny.tree / "csrc" / "cpu" / "add.cpp")
     before = tiny.extension.stat().st_mtime_ns
+    for words in ((), ("--jobs", "2")):  # a command line known from before, and a new one
+        os.utime(tiny.tree / "csrc" / "cpu" / "add.cpp")
+        done = tiny.build("--json", *words)
+        assert json.loads(done.stdout)["status"] == "unchanged", done.stderr
     assert redone() == set()
     assert tiny.extension.stat().st_mtime_ns == before
 

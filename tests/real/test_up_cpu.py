@@ -39,7 +39,7 @@ def test_up_ends_with_text(built: "RealBuild", steps_of: StepsOf) -> None:
     checks = {check["name"]: check for check in built.document["checks"]}
     assert {check["status"] for check in checks.values()} <= {"passed", "skipped"}
     skipped = {name.partition(":")[0] for name in checks if checks[name]["status"] == "skipped"}
-    assert skipped == {"target"}
+    assert skipped <= {"target"}
     assert checks["generate:tiny-llama"]["detail"].startswith("16 tokens from a tiny Llama")
     assert checks["target:_C"]["detail"] == str(built.extension)
     assert built.document["text"]

@@ -18,6 +18,7 @@ app = App(
     name="vllm-forge",
     help="From a bare Linux machine to a vLLM built from source that runs your checkpoint.",
     version=__version__,
+    help_format="plaintext",  # markdown costs a tenth of a second of imports
     result_action="return_value",
 )
 VERBS = {

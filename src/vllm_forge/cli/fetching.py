@@ -3,7 +3,8 @@
 import hashlib
 from pathlib import Path
 
-from vllm_forge.cli.tree_facts import facts_of_release, facts_of_tree
+from vllm_forge.cli.read_tree import facts_of_tree
+from vllm_forge.cli.tree_facts import facts_of_release
 from vllm_forge.plan.assemble import Origin
 from vllm_forge.records.facts import TreeFacts
 from vllm_forge.records.plan import Source

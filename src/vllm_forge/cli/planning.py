@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vllm_forge.checkpoint.read import read_checkpoint
-from vllm_forge.cli.tree_facts import facts_of_release, facts_of_tree
+from vllm_forge.cli.tree_facts import facts_of_release
 from vllm_forge.plan.assemble import Origin, Setting, assemble
 from vllm_forge.probe import parse_machine, read_machine
 from vllm_forge.probe.cuda_tables import read_cuda_table
@@ -106,6 +106,8 @@ def read_facts(wish: str, doors: Doors) -> tuple[TreeFacts, Origin]:
             tree = Path(wish).expanduser().resolve()
             if not tree.is_dir():
                 raise Problem(f"{wish} is no folder", exit_code=ExitCode.BAD_INPUT)
+            from vllm_forge.cli.read_tree import facts_of_tree  # noqa: PLC0415 -- as below
+
             return facts_of_tree(tree, doors), Origin("tree", path=tree)
         known = facts_of_release(wish)
         if known is not None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from time import monotonic
 from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
@@ -9,13 +10,13 @@ from cyclopts.validators import Number
 
 from vllm_forge.checkpoint.facts import facts_of
 from vllm_forge.checkpoint.read import read_checkpoint
-from vllm_forge.cli.common import Common, environment, put, put_json, say, show
+from vllm_forge.cli.common import Common, environment, put, put_json, show
 from vllm_forge.cli.watching import watching
 from vllm_forge.probe import read_machine
 from vllm_forge.records.built import Built
 from vllm_forge.records.checkpoint import Checkpoint
 from vllm_forge.records.decision import Chosen, Refused
-from vllm_forge.records.event import Emit
+from vllm_forge.records.event import Emit, Note
 from vllm_forge.records.home import Home
 from vllm_forge.records.plan import Choice
 from vllm_forge.records.problem import ExitCode, Problem
@@ -127,20 +128,38 @@ def run(
     if not common.quiet:
         show(render_decision(decided.decision), err=True)
     with watching(quiet=common.quiet) as emit:
-        model = prepare_weights(decided, home, wishes, emit)
-        if not common.quiet:
-            say(render_call(str(model), decided.decision.arguments))
-        request = Request(
-            model,
-            prompts,
-            asked.max_tokens,
-            document.arguments,
-            document.environment,
-            offline=not any("--" in name for name in decided.checkpoint.model.remote_code),
+        done, generated = generate_from(
+            decided, document, Asking(prompts, asked.max_tokens, wishes), home, emit
         )
-        generated = generate(request, decided.built, home, environment(), emit)
-    show_outputs(replace(document, status="generated", model=str(model)), generated, common)
+    show_outputs(done, generated, common)
     return ExitCode.DONE
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What is asked of the engine, and how."""
+
+    prompts: tuple[str | tuple[int, ...], ...]
+    max_tokens: int
+    wishes: RunWishes
+
+
+def generate_from(
+    decided: Decided, document: RunDocument, asking: Asking, home: Home, emit: Emit
+) -> tuple[RunDocument, Generated]:
+    """Prepare the weights as decided, load them, generate."""
+    model = prepare_weights(decided, home, asking.wishes, emit)
+    emit(Note(monotonic(), render_call(str(model), decided.decision.arguments)))
+    request = Request(
+        model,
+        asking.prompts,
+        asking.max_tokens,
+        document.arguments,
+        document.environment,
+        offline=not any("--" in name for name in decided.checkpoint.model.remote_code),
+    )
+    generated = generate(request, decided.built, home, environment(), emit)
+    return replace(document, status="generated", model=str(model)), generated
 
 
 def parse_prompts(texts: list[str] | None, ids: str | None) -> tuple[str | tuple[int, ...], ...]:

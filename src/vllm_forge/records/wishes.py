@@ -29,8 +29,7 @@ class Wishes:
     """Shared by plan, build and up. None and `auto` mean: choose, and say why."""
 
     vllm: str | None = None
-    """VERSION, latest, PATH of a source tree, or git+URL@REF; else the newest release that loads
-    the checkpoint here, or 0.10.1."""
+    """VERSION, latest, PATH of a source tree, or git+URL@REF; else what loads the checkpoint."""
     device: Device = Device.AUTO
     """What the build is for."""
     cuda: str | None = None

@@ -118,7 +118,7 @@ def first_failed_edge(said: str) -> tuple[str, ...]:
     >>> first_failed_edge("\x1e1 9\x1fFAILED: a.o\ng++ -c a.cpp\na.cpp:1:1: error: no\nninja: stop")
     ('FAILED: a.o', 'a.cpp:1:1: error: no')
     """
-    lines = said.replace("\x1f", "\n").splitlines()
+    lines = said.replace("\x1f", "\n").split("\n")  # splitlines would split at \x1e too
     starts = [place for place, line in enumerate(lines) if line.startswith("FAILED:")]
     if not starts:
         return tuple(line for line in lines if line.startswith("ninja:"))[:2]

@@ -35,7 +35,7 @@ STEP: Final = "dequantize"
 JOURNAL: Final = "journal.json"
 LOG: Final = "worker.log"
 PLAN: Final = "plan.json"
-WORKER: Final = Path(__file__).with_name("dequantize_worker.py")
+WORKER: Final = Path(__file__).parent / "workers" / "dequantize.py"
 WEIGHT_SUFFIXES: Final = (
     ".safetensors",
     ".bin",

@@ -8,7 +8,8 @@ import urllib3
 from vllm_forge.records.problem import ExitCode, Problem
 from vllm_forge.run.files import sha256_of
 from vllm_forge.run.lock import locked
-from vllm_forge.run.network import Network, host_of
+from vllm_forge.run.network import Network
+from vllm_forge.run.urls import host_of
 
 CHUNK = 1 << 18
 PARTIAL = 206

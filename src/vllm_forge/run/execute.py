@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from time import monotonic
 
 from vllm_forge.records.event import Note, StepFailed, StepFinished, StepSkipped, StepStarted
@@ -11,12 +10,11 @@ from vllm_forge.records.problem import Problem
 from vllm_forge.records.receipt import Receipt
 from vllm_forge.run.doors import Doors
 from vllm_forge.run.files import DISK_FAULTS, disk_failed
-from vllm_forge.run.inputs import read_inputs
 from vllm_forge.run.lock import locked
 from vllm_forge.run.receipts import (
-    SOURCES_WRITTEN,
     Mark,
     marks_of,
+    only_touched,
     read_receipt,
     why_redo,
     write_receipt,
@@ -45,7 +43,7 @@ def _one(step: Step, mark: Mark, plan: Plan, doors: Doors, receipts: dict[str, R
     folder = doors.home.receipts(plan.key)
     kept = read_receipt(folder, step.name)
     reason = why_redo(mark, kept)
-    if kept is not None and reason == SOURCES_WRITTEN and _only_touched(mark, kept):
+    if kept is not None and reason is not None and only_touched(mark, kept, reason):
         kept = replace(kept, facts={**kept.facts, **source_facts(step)})
         write_receipt(folder, kept)
         reason = None
@@ -82,9 +80,3 @@ def _one(step: Step, mark: Mark, plan: Plan, doors: Doors, receipts: dict[str, R
         raise failed from error
     doors.emit(StepFinished(step.name, monotonic(), done.summary))
     return receipt
-
-
-def _only_touched(mark: Mark, receipt: Receipt) -> bool:
-    """Written, but with the same bytes: the content digest decides."""
-    content = read_inputs(Path(mark.native or "")).content
-    return receipt.facts.get("inputs_content") == content

@@ -4,8 +4,6 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-import platformdirs
-
 
 def choose_home(given: Path | None) -> Path:
     """--home, else VLLM_FORGE_HOME, else the platform's cache folder."""
@@ -14,6 +12,8 @@ def choose_home(given: Path | None) -> Path:
     named = os.environ.get("VLLM_FORGE_HOME")
     if named:
         return Path(named).expanduser().absolute()
+    import platformdirs  # noqa: PLC0415 -- a named home needs it not, and must be quick
+
     return platformdirs.user_cache_path("vllm-forge")
 
 

@@ -94,7 +94,7 @@ def work(  # noqa: PLR0913 -- one process has this many properties
         kept.write(f"$ {' '.join(str(word) for word in command)}\n".encode())
         try:
             process = subprocess.Popen(
-                [*_dies_with_us(), *(str(word) for word in command)],
+                [*dies_with_us(), *(str(word) for word in command)],
                 cwd=cwd,
                 env=dict(env),
                 start_new_session=True,
@@ -217,7 +217,7 @@ def _end_of(process: int) -> Ended:
     return ended
 
 
-def _dies_with_us() -> list[str]:
+def dies_with_us() -> list[str]:
     setpriv = shutil.which("setpriv")
     return [setpriv, "--pdeathsig", "TERM"] if setpriv else []
 

@@ -9,7 +9,7 @@ from vllm_forge.records.plan import Compile, Plan
 from vllm_forge.records.problem import Problem
 from vllm_forge.records.receipt import Made, Receipt
 from vllm_forge.run.files import sha256_of, write_atomically
-from vllm_forge.run.inputs import read_stat_digest
+from vllm_forge.run.inputs import read_inputs, read_stat_digest
 
 SOURCES_WRITTEN = "native sources were written"
 
@@ -83,7 +83,17 @@ def why_redo(mark: Mark, receipt: Receipt | None) -> str | None:
 def why_redo_any(marks: Sequence[Mark], folder: Path) -> str | None:
     """None when nothing is to be done, else the first step's reason."""
     for mark in marks:
-        reason = why_redo(mark, read_receipt(folder, mark.step))
-        if reason is not None:
+        receipt = read_receipt(folder, mark.step)
+        reason = why_redo(mark, receipt)
+        if reason is not None and not only_touched(mark, receipt, reason):
             return f"{mark.step}: {reason}"
     return None
+
+
+def only_touched(mark: Mark, receipt: Receipt | None, reason: str) -> bool:
+    """Whether the sources were written, but with the same bytes: the content digest decides."""
+    return (
+        reason == SOURCES_WRITTEN
+        and receipt is not None
+        and receipt.facts.get("inputs_content") == read_inputs(Path(mark.native or "")).content
+    )

@@ -20,7 +20,7 @@ from vllm_forge.records.event import Emit, StepFailed, StepFinished, StepProgres
 from vllm_forge.records.problem import ExitCode, Problem
 from vllm_forge.run.descendants import adopt_orphans, end_descendants, find_descendants
 from vllm_forge.run.engine_failure import engine_failure, read_tail
-from vllm_forge.run.process import _dies_with_us as dies_with_us
+from vllm_forge.run.process import dies_with_us
 
 STEP: Final = "serve"
 STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)

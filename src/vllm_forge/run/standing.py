@@ -1,9 +1,9 @@
 """Nothing changed: known in a tenth of a second, before anything is parsed, probed or planned.
 
 After a build, what it stood on is kept under the exact command line that asked for it. The same
-command line later looks at that alone: the receipts, the native sources' names, sizes and times,
-and a signature of everything a plan is made from. Whatever differs, even by accident, leads to the
-full way, which finds out what.
+command line later looks at that alone: the receipts, the native sources (their names, sizes and
+times; their content where those differ), and a signature of everything a plan is made from.
+Whatever differs, even by accident, leads to the full way, which finds out what.
 """
 
 import hashlib
@@ -74,7 +74,7 @@ def sign(tree: str, arguments: Sequence[str], environ: Mapping[str, str]) -> str
         if name == "PATH" or name.startswith(HEARD):
             digest.update(f"{name}={environ[name]}\0".encode())
     places = [Path(folder) for folder in environ.get("PATH", os.defpath).split(os.pathsep)]
-    ours = sorted(Path(__file__).parent.parent.glob("*/*.py"))
+    ours = sorted(Path(__file__).parent.parent.rglob("*.py"))
     named = [Path(word) for word in arguments if not word.startswith("-")]
     for path in (*named, *places, NVIDIA, *ours, *_fact_files(Path(tree))):
         try:

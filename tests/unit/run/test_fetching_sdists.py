@@ -257,7 +257,7 @@ def test_offline_asks_nobody(index: "Index") -> None:
 
 
 def test_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vllm_forge.run.network.RETRIES", False)
+    monkeypatch.setattr("vllm_forge.run.urls.RETRIES", False)
     problem = refused(lambda: Network()("http://127.0.0.1:9/simple/vllm/"))
     assert problem.exit_code is ExitCode.UNREACHABLE
     assert problem.message == "127.0.0.1 cannot be reached"

@@ -1,6 +1,6 @@
 """Unpacks quantized weights to BF16, one shard after the other. Runs in an environment with torch.
 
-Stands alone: nothing but the standard library and torch. `python dequantize_worker.py PLAN.json`,
+Stands alone: nothing but the standard library and torch. `python dequantize.py PLAN.json`,
 a plan as `dequantize_plan.py` makes it; one JSON line on stdout for each step of progress and for
 each finished shard, with its SHA-256. A shard gets its name only when it is whole.
 
