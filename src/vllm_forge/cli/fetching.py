@@ -32,7 +32,7 @@ def facts_of_git(wish: str, doors: Doors) -> tuple[TreeFacts, Origin]:
     mark = hashlib.sha256(f"{url}\0{ref}".encode()).hexdigest()[:8]
     tree = doors.home.source(f"git-{mark}")
     obtain(Source("git", str(tree), url=url, ref=ref), tree, doors)
-    return facts_of_tree(tree, doors), Origin("git", url=url, ref=ref)
+    return facts_of_tree(tree, doors, ref=ref), Origin("git", url=url, ref=ref)
 
 
 def obtain(source: Source, tree: Path, doors: Doors) -> None:

@@ -1,5 +1,6 @@
 """The facts of an unpacked tree, and of the torch it would meet."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from vllm_forge.cli.tree_facts import answered_by, pins_of
@@ -20,12 +21,15 @@ from vllm_forge.release import (
 )
 from vllm_forge.run.doors import Doors
 from vllm_forge.run.files import write_atomically
+from vllm_forge.run.git_version import read_git_version
 from vllm_forge.run.index import IndexFile, read_project
 
 
-def facts_of_tree(tree: Path, doors: Doors) -> TreeFacts:
-    """Read from the unpacked tree, whatever its version."""
+def facts_of_tree(tree: Path, doors: Doors, *, ref: str | None = None) -> TreeFacts:
+    """Read from the unpacked tree, whatever its version; `ref` is the git ref it was asked by."""
     release = read_release(tree)
+    if release.version.value is None:
+        release = replace(release, version=read_git_version(tree, ref, doors.run))
     source = SourceTree(tree)
 
     def missing(device: str, torch: str, sources: frozenset[str]) -> tuple[MissingName, ...] | None:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from packaging.version import Version
+
 from vllm_forge.records.doors import RunCommand
 from vllm_forge.records.plan import Environment, Requirements
 from vllm_forge.records.problem import Problem
@@ -90,7 +92,7 @@ def prove_torch(action: Environment, run: RunCommand) -> TorchProof:
     facts = json.loads(said.stdout.strip().splitlines()[-1])
     installed = facts.pop("installed")
     proof = TorchProof(**facts)
-    if proof.version.split("+")[0] != action.torch:
+    if not is_same_release(proof.version, action.torch):
         raise Problem(
             f"the environment has torch {proof.version}, the plan has {action.torch}",
             hints=(f"delete {action.path} and run again",),
@@ -109,6 +111,15 @@ def prove_torch(action: Environment, run: RunCommand) -> TorchProof:
         f"constraint = {constraints}\n",
     )
     return proof
+
+
+def is_same_release(one: str, other: str) -> bool:
+    """Local parts aside.
+
+    >>> is_same_release("2.6.0+cu124", "2.6"), is_same_release("2.6.1", "2.6.0")
+    (True, False)
+    """
+    return Version(Version(one).public) == Version(Version(other).public)
 
 
 def install_requirements(
