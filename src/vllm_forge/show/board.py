@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 
+from rich.cells import cell_len
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -19,6 +20,7 @@ from vllm_forge.show.units import render_bytes, render_duration
 
 BAR_CELLS = 24
 MOST_RUNNING = 6
+OTHER_CELLS = len("✓ " + " 59 m 59 s ")
 SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 
 
@@ -81,9 +83,12 @@ def render_board(board: Board, now: float, width: int) -> RenderableType:
     """A line for each step; beneath the running one its bar, what runs, memory and time left."""
     table = Table.grid(padding=(0, 1), expand=False)
     table.add_column(width=1)
-    table.add_column(no_wrap=True, max_width=max(20, width // 2))
+    titles = min(max((cell_len(row.title) for row in board.rows), default=0), max(20, width // 2))
+    table.add_column(no_wrap=True, max_width=titles)
     table.add_column(justify="right", no_wrap=True)
-    table.add_column(no_wrap=True, overflow="ellipsis", max_width=max(10, width // 2 - 14))
+    table.add_column(
+        no_wrap=True, overflow="ellipsis", max_width=max(10, width - titles - OTHER_CELLS)
+    )
     below: list[RenderableType] = []
     for row in board.rows:
         spent = (row.ended if row.ended is not None else now) - row.started
@@ -124,7 +129,7 @@ def _progress_lines(
         filled = round(share * BAR_CELLS)
         bar = Text("  ")
         bar.append("━" * filled, style="cyan")
-        bar.append("━" * (BAR_CELLS - filled), style="bright_black")
+        bar.append("─" * (BAR_CELLS - filled), style="bright_black")
         bar.append(f" {render_amount(progress)}")
         left = estimate_left(progress, started, now)
         if left is not None:

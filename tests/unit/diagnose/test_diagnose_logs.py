@@ -22,6 +22,9 @@ LOGS = Path(__file__).parents[2] / "logs"
 PATHS = sorted(LOGS.glob("*/*.log"))
 CASES = [json.loads(line) for line in (LOGS / "failures-dev.jsonl").read_text().splitlines()]
 
+MESSAGES = [json.loads(line) for line in (LOGS / "variants.jsonl").read_text().splitlines()]
+"""Messages as tools print them, without their logs; "" among the codes: nothing need be said."""
+
 
 @dataclass(frozen=True)
 class Case:
@@ -82,6 +85,12 @@ def test_a_development_case_is_explained(case: dict[str, Any]) -> None:
     assert findings[0].code in case["codes"]
     evidence = squeeze("\n".join(findings[0].evidence))
     assert any(squeeze(line)[:40] in evidence for line in case["key_lines"])
+
+
+@pytest.mark.parametrize("case", MESSAGES, ids=lambda case: "+".join(case["codes"]))
+def test_a_message_is_read_wherever_it_stands(case: dict[str, Any]) -> None:
+    findings = explain(case["log"].splitlines())
+    assert (findings[0].code if findings else "") in case["codes"]
 
 
 @cache

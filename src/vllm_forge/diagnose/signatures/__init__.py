@@ -1,0 +1,1 @@
+"""Known failures as data, one module for each family; `registry` lists them all."""
