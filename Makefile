@@ -6,13 +6,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(PYTHON) -m pip --disable-pip-version-check --quiet
 
-.PHONY: up test test-quick lint bench bench-explain acceptance-cuda release-table clean
+.PHONY: up test acceptance test-quick lint bench bench-explain release-table clean
 
 up: $(VENV)/forge.ready ## the main job: from this machine to text from a vLLM built from source
 	$(BIN)/vllm-forge up $(ARGS)
 
 test: lint ## every check and test, the real CPU build with generation included
-	$(BIN)/pytest -m "not gpu" $(ARGS)
+	$(BIN)/pytest -m "not gpu and not acceptance" $(ARGS)
+
+acceptance: $(VENV)/dev.ready ## ModelOpt's own exporters in environments of their own, about ten minutes
+	$(BIN)/pytest -m acceptance $(ARGS)
 
 test-quick: $(VENV)/dev.ready ## values only: no network, no compiler
 	$(BIN)/pytest -m "not network and not compile and not slow and not gpu" tests/unit $(ARGS)

@@ -19,7 +19,7 @@ from vllm_forge.checkpoint.scalars import read_scalars
 from vllm_forge.records.checkpoint import Format, Shape
 from vllm_forge.run.dequantize import dequantize
 
-pytestmark = [pytest.mark.network, pytest.mark.slow]
+pytestmark = [pytest.mark.network, pytest.mark.slow, pytest.mark.acceptance]
 
 NEWEST = "0.46.0"
 
