@@ -1,0 +1,1 @@
+"""Sources of the projects that vLLM's CMake would fetch."""

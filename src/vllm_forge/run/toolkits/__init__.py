@@ -1,0 +1,1 @@
+"""CUDA toolkits without root: made from packages into an ordinary prefix under the home."""

@@ -1,0 +1,64 @@
+"""A build's schedule in a few lines: what it took, and what it could have taken at best."""
+
+from vllm_forge.records.schedule import CompileRecord, ScheduleRecord
+from vllm_forge.resolve.makespan import bound_of
+from vllm_forge.show.units import render_bytes, render_duration
+
+MOST_NAMED = 5
+
+
+def render_summary(record: ScheduleRecord) -> tuple[str, ...]:
+    """Lines for the end of a build; () when nothing was compiled."""
+    if not record.compiles:
+        return ()
+    bound = bound_of(record)
+    binding = "" if bound.binding == "the longest file" else ", by "
+    cpu = sum(one.cpu_seconds for one in record.compiles)
+    lines = [
+        f"{count_of(record)} in {render_duration(record.seconds)}; at best "
+        f"{render_duration(bound.seconds)} ({binding.removeprefix(', ')}{bound.binding}), "
+        f"efficiency {efficiency_of(record):.0%}",
+        f"CPU {render_duration(cpu)} on {record.cores} core{'s'[: record.cores != 1]}, peak memory "
+        f"{render_bytes(peak_of(record))}"
+        + (f" of {render_bytes(record.memory_bytes)}" if record.memory_bytes else ""),
+        f"slowest: {', '.join(_slow(one) for one in slowest(record)[:MOST_NAMED])}",
+    ]
+    if record.degraded:
+        lines.append(record.degraded)
+    return tuple(lines)
+
+
+def count_of(record: ScheduleRecord) -> str:
+    """What was compiled, what a cache answered, what stood.
+
+    >>> count_of(ScheduleRecord("", 0.0, 1, None, (), (), unchanged=7))
+    '0 compiled, 7 unchanged'
+    """
+    hits = sum(1 for one in record.compiles if one.cached)
+    again = sum(1 for one in record.compiles if one.attempt > 1)
+    parts = [
+        f"{len(record.compiles) - hits - again} compiled",
+        f"{hits} from the cache" if hits else "",
+        f"{again} tried twice" if again else "",
+        f"{record.unchanged} unchanged" if record.unchanged else "",
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def efficiency_of(record: ScheduleRecord) -> float:
+    """The bound over the time it took: 1 is as fast as this machine can."""
+    return bound_of(record).seconds / record.seconds if record.seconds else 1.0
+
+
+def peak_of(record: ScheduleRecord) -> int:
+    """The most all compiles held together, as sampled; a single one's own peak may be above it."""
+    together = max((one.resident_bytes for one in record.samples), default=0)
+    return max(together, max((one.peak_bytes for one in record.compiles), default=0))
+
+
+def slowest(record: ScheduleRecord) -> list[CompileRecord]:
+    return sorted(record.compiles, key=lambda one: -one.seconds)
+
+
+def _slow(one: CompileRecord) -> str:
+    return f"{one.command.name} {render_duration(one.seconds)} {render_bytes(one.peak_bytes)}"
