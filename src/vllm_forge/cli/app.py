@@ -33,6 +33,7 @@ VERBS = {
     "repair": "Make a corrected view of a checkpoint; the original is not touched.",
     "dequantize": "Make an equivalent BF16 checkpoint.",
     "run": "Generate text from a checkpoint; the way to run it here is chosen and shown.",
+    "explain": "The cause of a failed log, the line that proves it, and what to do.",
     "serve": "Serve a checkpoint with vLLM's OpenAI-compatible server.",
 }
 """Each verb is a module of its own, loaded when used: `--help` imports none of them."""

@@ -5,10 +5,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Annotated, Any
+
+from cyclopts import Parameter
 
 from vllm_forge.cli.common import Common, put_json, show
 from vllm_forge.diagnose.explain import explain as explain_log
+from vllm_forge.diagnose.sample import log_lines
 from vllm_forge.probe import parse_machine, read_machine
 from vllm_forge.records.codec import parse_json
 from vllm_forge.records.finding import Finding
@@ -27,7 +30,8 @@ class ExplainDocument:
 
 
 def explain(
-    log: str,
+    log: Annotated[str, Parameter(allow_leading_hyphen=True)],
+    /,
     *,
     machine: Path | None = None,
     plan: Path | None = None,
@@ -49,7 +53,7 @@ def explain(
         facts = parse_machine(_read(machine), str(machine))
     planned = None if plan is None else parse_json(_read(plan), dict[str, Any], origin=str(plan))
     with _opened(log) as lines:
-        findings = explain_log(lines, machine=facts, plan=planned)
+        findings = explain_log(log_lines(lines), machine=facts, plan=planned)
     if common.json:
         put_json(ExplainDocument(findings))
     elif not common.quiet:
@@ -60,7 +64,8 @@ def explain_own(log: Path) -> tuple[Finding, ...]:
     """Say on stderr what our own failed step's log means here; () when it adds nothing."""
     try:
         with log.open("rb") as lines:
-            findings = explain_log(lines, machine=read_machine(run_command, home=log.parent))
+            machine = read_machine(run_command, home=log.parent)
+            findings = explain_log(log_lines(lines), machine=machine)
     except OSError:
         return ()
     known = tuple(finding for finding in findings if finding.code != UNKNOWN_CODE)

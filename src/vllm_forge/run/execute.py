@@ -70,6 +70,7 @@ def _one(step: Step, mark: Mark, plan: Plan, doors: Doors, receipts: dict[str, R
         )
         write_receipt(folder, receipt)
     except Problem as problem:
+        problem.log = str(log)
         doors.emit(StepFailed(step.name, monotonic(), problem.message, str(log)))
         raise
     except OSError as error:

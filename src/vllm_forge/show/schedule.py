@@ -12,17 +12,19 @@ def render_summary(record: ScheduleRecord) -> tuple[str, ...]:
     if not record.compiles:
         return ()
     bound = bound_of(record)
-    binding = "" if bound.binding == "the longest file" else ", by "
     cpu = sum(one.cpu_seconds for one in record.compiles)
-    lines = [
+    took = (
         f"{count_of(record)} in {render_duration(record.seconds)}; at best "
-        f"{render_duration(bound.seconds)} ({binding.removeprefix(', ')}{bound.binding}), "
-        f"efficiency {efficiency_of(record):.0%}",
-        f"CPU {render_duration(cpu)} on {record.cores} core{'s'[: record.cores != 1]}, peak memory "
-        f"{render_bytes(peak_of(record))}"
-        + (f" of {render_bytes(record.memory_bytes)}" if record.memory_bytes else ""),
-        f"slowest: {', '.join(_slow(one) for one in slowest(record)[:MOST_NAMED])}",
-    ]
+        f"{render_duration(bound.seconds)} (by {bound.binding}), "
+        f"efficiency {efficiency_of(record):.0%}"
+    )
+    room = f" of {render_bytes(record.memory_bytes)}" if record.memory_bytes else ""
+    used = (
+        f"CPU {render_duration(cpu)} on {record.cores} core{'s'[: record.cores != 1]}, "
+        f"peak memory {render_bytes(peak_of(record))}{room}"
+    )
+    slow = ", ".join(_slow(one) for one in slowest(record)[:MOST_NAMED])
+    lines = [took, used, f"slowest: {slow}"]
     if record.degraded:
         lines.append(record.degraded)
     return tuple(lines)
