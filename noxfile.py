@@ -5,12 +5,14 @@ import nox
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.sessions = ["lint", "tests"]
 
+QUICK = "not network and not compile and not slow and not gpu"
+
 
 @nox.session(python=["3.11", "3.12", "3.13"])
 def tests(session: nox.Session) -> None:
     """Values only; the real builds are `make test`."""
     session.install("-e", ".[dev]")
-    session.run("pytest", "-m", "not network and not compile and not slow and not gpu", "tests/unit")
+    session.run("pytest", "-m", QUICK, "tests/unit")
 
 
 @nox.session
