@@ -1,3 +1,10 @@
 """Fixtures that tests of every kind share."""
 
+import os
+import sys
+from pathlib import Path
+
 pytest_plugins = ["support.index", "support.program", "support.real", "support.tiny"]
+
+# The cmake, ninja and uv of this environment, not whichever the machine happens to have.
+os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
