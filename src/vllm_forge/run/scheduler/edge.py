@@ -1,0 +1,154 @@
+"""One compile between its question and its end, as the broker knows it."""
+
+import os
+import signal
+import socket
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+
+from vllm_forge.records.schedule import Command, CompileRecord, Prediction, Running, Waiting
+from vllm_forge.run.scheduler.learned import MORE
+from vllm_forge.run.scheduler.processes import children_of, measure_tree
+
+LIGHT: Final = 64 << 20
+"""What a compiler cache holds while it looks for a hit."""
+
+RETRIED: Final = frozenset({signal.SIGKILL, signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT})
+"""What a compiler dies of for want of memory. SIGTERM and SIGINT were meant."""
+
+
+@dataclass(slots=True)
+class Edge:
+    """A launcher's compile. Moments are seconds since the schedule began.
+
+    With ccache, the launcher in front asks for a core, and one inside ccache (`inner`) for memory
+    once the cache has missed: a hit holds no memory back.
+    """
+
+    number: int
+    connection: socket.socket
+    launcher: int
+    """Its process; the compiler is its only child, and leads a group."""
+    command: Command
+    predicted: Prediction
+    asked: float
+    outer: "Edge | None" = None
+    inner: "Edge | None" = None
+    slot: int | None = None
+    started: float | None = None
+    group: int | None = None
+    """The compiler's process group, once it was seen."""
+    alone: bool = False
+    attempt: int = 1
+    done: bool = False
+    cached: bool | None = None
+    peak_bytes: int = 0
+    resident_bytes: int = 0
+    byte_seconds: float | None = None
+    cpu_seconds: float = 0.0
+    busy_at: float = 0.0
+    """When it was last seen to use CPU."""
+    said_hanging: bool = False
+    oom_kills: int = 0
+    """The kernel's count when it started."""
+    waited_for: str | None = None
+    held: str | None = None
+    """Why it was passed over last."""
+
+    @property
+    def light(self) -> bool:
+        """Only asks a cache so far."""
+        return self.outer is None and self.command.cache == "ccache"
+
+    def waiting(self) -> Waiting:
+        """As the policy sees it before it starts; one inside a cache holds its core already."""
+        return Waiting(
+            self.number,
+            self.command.name,
+            self.predicted.seconds,
+            self._promised(),
+            cores=0 if self.outer is not None else self._cores(),
+            alone=self.alone,
+        )
+
+    def running(self, now: float) -> Running:
+        spent = now - (self.started or now)
+        return Running(
+            self.number,
+            self.command.name,
+            self._cores(),
+            self._promised(),
+            self.resident_bytes,
+            max(0.0, self.predicted.seconds - spent),
+            alone=self.alone,
+        )
+
+    def _cores(self) -> int:
+        return max(1, min(self.command.threads, self.command.architectures))
+
+    def _promised(self) -> int:
+        return LIGHT if self.light else self.predicted.peak_bytes
+
+    def look(self, now: float, seconds: float) -> None:
+        """See what its processes hold; `seconds` have gone by since the last look."""
+        seen = measure_tree(self.launcher)
+        if seen is None:
+            return
+        self.group = next(iter(children_of(self.launcher)), self.group)
+        self.resident_bytes = seen.resident_bytes
+        self.peak_bytes = max(self.peak_bytes, seen.resident_bytes)
+        self.byte_seconds = (self.byte_seconds or 0.0) + seen.resident_bytes * seconds
+        if seen.cpu_seconds > self.cpu_seconds:
+            self.cpu_seconds, self.busy_at = seen.cpu_seconds, now
+
+    def died_of(self, code: int, oom_kills: int) -> int | None:
+        """The signal that ended it, or ended its child, and is worth another attempt.
+
+        A driver whose child was killed exits with 128 + the signal, or (g++) with 1: then it counts
+        that the kernel has killed something for memory in the meantime.
+        """
+        sign = -code if code < 0 else code - 128
+        if sign in RETRIED:
+            return sign
+        return signal.SIGKILL if code != 0 and oom_kills > self.oom_kills else None
+
+    def try_again_alone(self) -> None:
+        """Back among the waiting, with more memory than it died of."""
+        more = int(MORE * max(self.peak_bytes, self.predicted.peak_bytes))
+        self.predicted = Prediction(
+            self.predicted.seconds, more, "learned", "killed at less a moment ago"
+        )
+        self.attempt += 1
+        self.alone = True
+        self.started = self.group = self.byte_seconds = None
+        self.resident_bytes = 0
+        self.cpu_seconds = 0.0
+        self.said_hanging = False
+
+    def record(self, ended: float, code: int) -> CompileRecord:
+        """What became of it; a miss is told by what went on inside the cache."""
+        told = self.inner or self
+        started = told.started if told.started is not None else ended
+        return CompileRecord(
+            command=self.command,
+            predicted=told.predicted,
+            slot=self.slot or 0,
+            asked=round(self.asked, 4),
+            started=round(started, 4),
+            ended=round(ended, 4),
+            cpu_seconds=round(self.cpu_seconds, 4),
+            peak_bytes=max(told.peak_bytes, self.peak_bytes),
+            resident_byte_seconds=told.byte_seconds,
+            code=code,
+            attempt=told.attempt,
+            cached=self.cached,
+            waited_for=told.waited_for or self.waited_for,
+        )
+
+    def kill(self) -> None:
+        """End its whole process group at once."""
+        group = next(iter(children_of(self.launcher)), self.group)
+        if group is not None and self.started is not None and not self.done:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(group, signal.SIGKILL)

@@ -1,0 +1,124 @@
+"""What a compile will cost: learned here, else measured elsewhere, else guessed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cache
+from importlib import resources
+from typing import Final
+
+from vllm_forge.records.codec import parse_json
+from vllm_forge.records.schedule import Command, Kind, Origin, Prediction
+from vllm_forge.run.scheduler.learned import Costs
+
+MARGIN: Final = 1.03
+"""A learned peak was sampled, and the true one lies a little above it; memory.py keeps more free."""
+
+HEAVY: Final = ("cutlass", "scaled_mm", "flash", "gemm", "hopper")
+"""Words in a CUDA file's path that go with many template instances."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A row of the shipped table: one architecture, one thread.
+
+    `target`, `file` and `flags` are globs. `cpu_seconds` and `peak_bytes` are the least and the
+    most of the `files` that the row was measured on (or stands for).
+    """
+
+    kind: Kind
+    target: str
+    file: str
+    cpu_seconds: tuple[float, float]
+    peak_bytes: tuple[int, int]
+    files: int
+    source: str
+    flags: str = "*"
+
+
+@cache
+def read_table() -> tuple[Measured, ...]:
+    """The shipped table; of two rows that fit, the first counts."""
+    text = resources.files("vllm_forge.data").joinpath("compile_costs.json").read_bytes()
+    return parse_json(text, tuple[Measured, ...], origin="compile_costs.json")
+
+
+def predict(command: Command, costs: Costs, size: Callable[[str], int]) -> Prediction:
+    """`size` gives a source's bytes, and 0 for one that is not there."""
+    before = costs.of(command)
+    if before is not None:
+        return Prediction(
+            before.cpu_seconds / _side_by_side(command.threads, command.architectures),
+            int(before.peak_bytes * MARGIN),
+            "learned",
+            "compiled here before",
+        )
+    otherwise = costs.of_other_flags(command)
+    if otherwise is not None:
+        beside = _side_by_side(otherwise.threads, otherwise.architectures)
+        return _scaled(
+            command,
+            otherwise.cpu_seconds / _passes(otherwise.architectures),
+            int(otherwise.peak_bytes * MARGIN / beside),
+            ("learned", "compiled here before, under other flags"),
+        )
+    for row in read_table():
+        if _is_of(row, command):
+            seconds = sum(row.cpu_seconds) / 2
+            return _scaled(command, seconds, row.peak_bytes[1], ("measured", row.source))
+    return _guess(command, size)
+
+
+def _is_of(row: Measured, command: Command) -> bool:
+    return (
+        row.kind == command.kind
+        and fnmatchcase(command.target, row.target)
+        and fnmatchcase(command.file, row.file)
+        and fnmatchcase(command.flags, row.flags)
+    )
+
+
+def _side_by_side(threads: int, architectures: int) -> int:
+    """Passes that nvcc runs at the same time."""
+    return max(1, min(threads, architectures))
+
+
+def _passes(architectures: int) -> float:
+    """The host's pass counts as much as one for an architecture: both read torch's headers."""
+    return (1 + architectures) / 2
+
+
+def _scaled(
+    command: Command, cpu_seconds: float, peak_bytes: int, source: tuple[Origin, str]
+) -> Prediction:
+    """One architecture's cost, for as many as the command has and as nvcc runs side by side."""
+    beside = _side_by_side(command.threads, command.architectures)
+    seconds = cpu_seconds * _passes(command.architectures) / beside
+    return Prediction(seconds, peak_bytes * beside, *source)
+
+
+def _guess(command: Command, size: Callable[[str], int]) -> Prediction:
+    kibibytes = size(command.source) / 1024 if command.source else 0.0
+    seconds, mebibytes = _floor_of(command, kibibytes)
+    said = f"{command.kind}{' with torch' if command.torch else ''}, no figures for this file"
+    return _scaled(command, seconds, mebibytes << 20, ("guessed", said))
+
+
+def _floor_of(command: Command, kibibytes: float) -> tuple[float, int]:
+    """(CPU seconds, MiB): torch's headers are the floor of what includes them.
+
+    The floors are those of the shipped table's smallest files; `kibibytes` is the source's size.
+    """
+    match command.kind:
+        case "nvcc":
+            times = 2 if any(word in command.file.lower() for word in HEAVY) else 1
+            floor, mebibytes = (70.0, 2700) if command.torch else (15.0, 1000)
+            return times * (floor + kibibytes / 2), times * mebibytes
+        case "c++":
+            return (20.0 + kibibytes, 1600) if command.torch else (3.0, 500)
+        case "c":
+            return 1.0 + kibibytes / 20, 200
+        case "link":
+            return 2.0, 500
+        case "other":
+            return 1.0, 100
