@@ -106,7 +106,7 @@ def find_little_disk(machine: Machine) -> Iterator[Finding]:
             else f"enough for the CPU target, not for a CUDA build (up to {gib(most)})"
         ),
         (f"disk.free_bytes: {free}, where VLLM_FORGE_HOME lies",),
-        ("vllm-forge cache prune", "export VLLM_FORGE_HOME=DIR  # a folder on a larger disk"),
+        ("uv cache prune", "export VLLM_FORGE_HOME=DIR  # a folder on a larger disk"),
     )
 
 

@@ -24,5 +24,5 @@ def refuse_without_room(machine: Machine, device: Device) -> Refused | None:
             Reason(f"{free / GIB:.1f} GiB are free", "statvfs of the home's file system"),
             Reason(f"a {device} build takes up to {needed / GIB:.0f} GiB", "docs/measurements.md"),
         ),
-        ("choose another file system: --home DIR", "vllm-forge cache prune"),
+        ("choose another file system: --home DIR", "uv cache prune"),
     )

@@ -12,7 +12,7 @@ from vllm_forge.records.schedule import Command, Kind, Origin, Prediction
 from vllm_forge.run.scheduler.learned import Costs
 
 MARGIN: Final = 1.03
-"""A learned peak was sampled, and the true one lies a little above it; memory.py keeps more free."""
+"""A learned peak was sampled: the true one lies a little above it."""
 
 HEAVY: Final = ("cutlass", "scaled_mm", "flash", "gemm", "hopper")
 """Words in a CUDA file's path that go with many template instances."""
