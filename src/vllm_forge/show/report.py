@@ -10,7 +10,7 @@ from vllm_forge.records.codec import render_json
 from vllm_forge.records.receipt import Receipt
 from vllm_forge.records.schedule import CompileRecord, ScheduleRecord
 from vllm_forge.resolve.makespan import bound_of
-from vllm_forge.show.schedule import count_of, efficiency_of, peak_of
+from vllm_forge.show.schedule import count_of, efficiency_of, peak_of, render_share
 from vllm_forge.show.units import render_bytes, render_duration
 
 
@@ -49,7 +49,7 @@ def figures_of(record: ScheduleRecord) -> list[tuple[str, str, str]]:
         ("time", render_duration(record.seconds), count_of(record)),
         ("bound", render_duration(bound.seconds), parts),
         ("efficiency", f"{efficiency_of(record):.0%}", f"bound / time; {bound.binding} binds"),
-        ("CPU", render_duration(cpu), f"{record.cores} cores"),
+        ("CPU", render_duration(cpu), f"{record.cores} cores. {render_share(record)}"),
         ("peak memory", render_bytes(peak_of(record)), room),
     ]
 

@@ -5,6 +5,7 @@ from vllm_forge.resolve.makespan import bound_of
 from vllm_forge.show.units import render_bytes, render_duration
 
 MOST_NAMED = 5
+OWN = 0.8
 
 
 def render_summary(record: ScheduleRecord) -> tuple[str, ...]:
@@ -24,10 +25,8 @@ def render_summary(record: ScheduleRecord) -> tuple[str, ...]:
         f"peak memory {render_bytes(peak_of(record))}{room}"
     )
     slow = ", ".join(_slow(one) for one in slowest(record)[:MOST_NAMED])
-    lines = [took, used, f"slowest: {slow}"]
-    if record.degraded:
-        lines.append(record.degraded)
-    return tuple(lines)
+    lines = (took, used, render_share(record), f"slowest: {slow}", record.degraded or "")
+    return tuple(line for line in lines if line)
 
 
 def count_of(record: ScheduleRecord) -> str:
@@ -37,10 +36,12 @@ def count_of(record: ScheduleRecord) -> str:
     '0 compiled, 7 unchanged'
     """
     hits = sum(1 for one in record.compiles if one.cached)
+    failed = sum(1 for one in record.compiles if one.code != 0)
     again = sum(1 for one in record.compiles if one.attempt > 1)
     parts = [
-        f"{len(record.compiles) - hits - again} compiled",
+        f"{len(record.compiles) - hits - failed} compiled",
         f"{hits} from the cache" if hits else "",
+        f"{failed} failed" if failed else "",
         f"{again} tried twice" if again else "",
         f"{record.unchanged} unchanged" if record.unchanged else "",
     ]
@@ -50,6 +51,24 @@ def count_of(record: ScheduleRecord) -> str:
 def efficiency_of(record: ScheduleRecord) -> float:
     """The bound over the time it took: 1 is as fast as this machine can."""
     return bound_of(record).seconds / record.seconds if record.seconds else 1.0
+
+
+def share_of(record: ScheduleRecord) -> float | None:
+    """The part of a core that a compile had on average, None where nothing was compiled.
+
+    Far below 1, something else used the machine: then the bound was out of reach.
+    """
+    compiled = [one for one in record.compiles if not one.cached and one.command.cache != "sccache"]
+    spent = sum(one.seconds for one in compiled)
+    return min(1.0, sum(one.cpu_seconds for one in compiled) / spent) if spent else None
+
+
+def render_share(record: ScheduleRecord) -> str:
+    """Empty where compiles had their cores to themselves."""
+    share = share_of(record)
+    if share is None or share >= OWN:
+        return ""
+    return f"a compile had {share:.0%} of a core: something else used this machine"
 
 
 def peak_of(record: ScheduleRecord) -> int:

@@ -346,7 +346,7 @@ class Broker:
         edge.started = edge.busy_at = now
         edge.oom_kills = self._oom_kills
         if edge.slot is None:
-            taken = {other.slot for other in self._edges.values()}
+            taken = {other.slot for other in self._edges.values() if not other.done}
             edge.slot = next(slot for slot in range(len(taken) + 1) if slot not in taken)
         self._running[edge.number] = edge
         self._idle_since = None

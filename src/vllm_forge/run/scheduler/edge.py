@@ -120,6 +120,8 @@ class Edge:
             self.predicted.seconds, more, "learned", "killed at less a moment ago"
         )
         self.attempt += 1
+        if self.outer is None:
+            self.slot = None
         self.alone = True
         self.started = self.group = self.byte_seconds = None
         self.resident_bytes = 0

@@ -32,6 +32,7 @@
 
 static volatile sig_atomic_t ended_by = 0; /* the signal we were told to end by */
 static volatile pid_t child = 0;           /* leads a group of its own */
+static int slot_file = -1;
 
 static void end_child(int sign) {
     if (child == 0) _exit(128 + sign); /* still waiting for the broker, or done */
@@ -82,14 +83,15 @@ static int hear(int broker, char *reply, size_t size) {
     return 0;
 }
 
-/* Lock one slot file; it is let go by our end. -1 when another holds it. */
+/* Lock one slot's file, until it is closed or we end; 0 when another holds it. */
 static int lock_slot(int folder, int slot) {
     char name[32];
     snprintf(name, sizeof name, "slot-%d", slot);
-    int file = openat(folder, name, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    if (file >= 0 && flock(file, LOCK_EX | LOCK_NB) == 0) return file;
-    if (file >= 0) close(file);
-    return -1;
+    slot_file = openat(folder, name, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (slot_file >= 0 && flock(slot_file, LOCK_EX | LOCK_NB) == 0) return 1;
+    close(slot_file);
+    slot_file = -1;
+    return 0;
 }
 
 static void take_any_slot(int folder) {
@@ -97,7 +99,7 @@ static void take_any_slot(int folder) {
     int jobs = said ? atoi(said) : 1;
     for (;;) {
         for (int slot = 0; slot < (jobs > 0 ? jobs : 1); slot++)
-            if (lock_slot(folder, slot) >= 0) return;
+            if (lock_slot(folder, slot)) return;
         usleep(POLL_MICROSECONDS);
     }
 }
@@ -140,6 +142,7 @@ static void run(char **words, int broker, int *status, struct rusage *usage) {
     if (ended_by || WIFSIGNALED(*status)) kill(-pid, SIGKILL); /* what it had started itself */
     alarm(0);
     child = 0;
+    close(slot_file); /* before the broker gives the slot to another */
     if (broker >= 0) {
         snprintf(said, sizeof said, "end %d %lld %lld %ld", *status,
                  usage->ru_utime.tv_sec * 1000000LL + usage->ru_utime.tv_usec,
@@ -157,7 +160,7 @@ int main(int count, char **words) {
     const char *place = getenv("VLLM_FORGE_BROKER");
     int folder = place ? open(place, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
     int broker = folder >= 0 ? connect_broker(folder) : -1;
-    int status = 0, held = getenv(HELD) != NULL;
+    int status = 0, held = getenv(HELD) != NULL; /* by the launcher we run inside */
     char reply[32] = "";
     struct rusage usage = {0};
     if (broker >= 0 && send_ask(broker, words + 1) < 0) broker = -1;
@@ -167,7 +170,6 @@ int main(int count, char **words) {
         if (broker >= 0) setenv(HELD, reply + strlen("go "), 1);
         if (broker >= 0 && !held) lock_slot(folder, atoi(reply + strlen("go ")));
         if (broker < 0 && !held && folder >= 0) take_any_slot(folder);
-        held = 1; /* also for a second attempt */
         run(words + 1, broker, &status, &usage);
         if (broker < 0 || status == 0 || ended_by) break;
     } while (hear(broker, reply, sizeof reply) == 0 && strcmp(reply, "again") == 0);

@@ -71,24 +71,29 @@ def hear(broker: socket.socket) -> str:
         return ""
 
 
-def lock_slot(folder: int, slot: int) -> bool:
+def lock_slot(folder: int, slot: int) -> int | None:
+    """Lock one slot's file, until it is closed or we end; None when another holds it."""
     file = os.open(f"slot-{slot}", os.O_RDWR | os.O_CREAT, 0o644, dir_fd=folder)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(file)
-        return False
-    return True  # let go by our end
+        return None
+    return file
 
 
-def take_any_slot(folder: int) -> None:
+def take_any_slot(folder: int) -> int:
     jobs = max(1, int(os.environ.get("VLLM_FORGE_BROKER_JOBS", "1")))
-    while not any(lock_slot(folder, slot) for slot in range(jobs)):
+    while True:
+        for slot in range(jobs):
+            file = lock_slot(folder, slot)
+            if file is not None:
+                return file
         sleep(POLL_SECONDS)
 
 
-def run(child: Child, words: list[str], broker: socket.socket | None) -> int:
-    """Run the compiler to its end; its wait status."""
+def run(child: Child, words: list[str]) -> tuple[int, str]:
+    """Run the compiler to its end; its exit code, and what the broker is told."""
     signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
     process = os.fork()
     if process == 0:
@@ -103,10 +108,8 @@ def run(child: Child, words: list[str], broker: socket.socket | None) -> int:
             os.killpg(process, signal.SIGKILL)  # what it had started itself
     signal.alarm(0)
     child.process = 0
-    if broker is not None:
-        user, system = int(usage.ru_utime * 1e6), int(usage.ru_stime * 1e6)
-        tell(broker, f"end {status} {user} {system} {usage.ru_maxrss}".encode())
-    return status
+    user, system = int(usage.ru_utime * 1e6), int(usage.ru_stime * 1e6)
+    return os.waitstatus_to_exitcode(status), f"end {status} {user} {system} {usage.ru_maxrss}"
 
 
 def become(words: list[str]) -> None:
@@ -133,17 +136,12 @@ def open_folder() -> int | None:
         return None
 
 
-def admitted(broker: socket.socket, folder: int) -> bool:
-    """Wait for the broker's word and lock the slot it gives; False when the broker is gone."""
+def admitted(broker: socket.socket) -> int | None:
+    """Wait for the broker's word; the slot it gives, None when the broker is gone."""
     word, _, slot = hear(broker).partition(" ")
     if word == "stop":
         sys.exit(128 + signal.SIGTERM)
-    if word != "go":
-        return False
-    if HELD not in os.environ:
-        lock_slot(folder, int(slot))
-    os.environ[HELD] = slot
-    return True
+    return int(slot) if word == "go" else None
 
 
 def launch(words: list[str]) -> int:
@@ -152,17 +150,25 @@ def launch(words: list[str]) -> int:
         signal.signal(sign, child.end)
     die_with_parent(signal.SIGTERM)
     folder = open_folder()
+    held = HELD in os.environ  # by the launcher we run inside
     broker = None if folder is None else connect_broker(folder)
     if broker is not None and not ask(broker, words):
         broker = None
     while True:
-        if broker is not None and folder is not None and not admitted(broker, folder):
+        slot = None if broker is None else admitted(broker)
+        file = None
+        if slot is not None:
+            os.environ[HELD] = str(slot)
+        else:
             broker = None
-        if broker is None and folder is not None and HELD not in os.environ:
-            take_any_slot(folder)
-            os.environ[HELD] = ""
-        code = os.waitstatus_to_exitcode(run(child, words, broker))
-        if broker is None or code == 0 or child.ended_by or hear(broker) != "again":
+        if folder is not None and not held:
+            file = take_any_slot(folder) if slot is None else lock_slot(folder, slot)
+        code, took = run(child, words)
+        if file is not None:
+            os.close(file)  # before the broker gives the slot to another
+        if broker is None or not tell(broker, took.encode()):
+            break
+        if code == 0 or child.ended_by or hear(broker) != "again":
             break
     if child.ended_by:
         return 128 + child.ended_by
