@@ -20,6 +20,7 @@ app = App(
     version=__version__,
     help_format="plaintext",  # markdown costs a tenth of a second of imports
     result_action="return_value",
+    suppress_keyboard_interrupt=False,
 )
 VERBS = {
     "doctor": "What this machine is and what would stop a build.",

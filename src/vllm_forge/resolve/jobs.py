@@ -2,6 +2,7 @@
 
 from vllm_forge.records.decision import Chosen, Decision, Reason, Refused
 from vllm_forge.records.machine import Machine
+from vllm_forge.records.problem import ExitCode, Problem
 from vllm_forge.records.wishes import Wishes
 
 GIB = 1 << 30
@@ -15,6 +16,10 @@ def choose_jobs(
     `bytes_per_job` is the peak of one ordinary compile of the target; `memory_cap` what --memory
     allows. Memory is the least of the cgroup's limit, what is available, and the cap.
     """
+    if wishes.jobs is not None and wishes.jobs < 1:
+        raise Problem(
+            f"--jobs {wishes.jobs}: at least one compiler has to run", exit_code=ExitCode.USAGE
+        )
     if machine.cpu.cores is None:
         return Refused("jobs", (Reason("the number of cores is unknown", "machine.cpu.cores"),))
     because = [Reason(f"{machine.cpu.cores} cores", "affinity and cgroup")]
