@@ -32,7 +32,7 @@ GIB = 1 << 30
 MIB = 1 << 20
 FAKE = Path(__file__).parents[1] / "tests" / "real" / "scheduler" / "fake_compiler.py"
 GROUP = Path("/sys/fs/cgroup/memory/forge-bench-scheduler")
-TWELVE = {**{f"file{number}.cpp": (610, 3.0) for number in range(11)}, "heavy.cpp": (1700, 6.0)}
+TWELVE = {**{f"file{number}.cpp": (580, 3.0) for number in range(11)}, "heavy.cpp": (1700, 6.0)}
 """What the twelve hold (MiB) and how long (s): the proportions of `_C` in 9 GB, in 2 GiB."""
 
 
@@ -168,7 +168,7 @@ def oom_kills() -> int:
 
 
 def cgroup(folder: Path, launcher: Path) -> None:
-    print("cgroup: 11 compiles of 625 MiB and one of 1715 MiB in 2 GiB, 8 slots")
+    print("cgroup: 11 compiles of 595 MiB and one of 1715 MiB in 2 GiB, 8 slots")
     fake = folder / "fake-g++"
     fake.write_text(f"#!{sys.executable} -IS\n{FAKE.read_text()}")
     fake.chmod(0o755)

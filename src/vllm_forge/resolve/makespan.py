@@ -16,6 +16,7 @@ class Job:
     peak_bytes: int
     predicted_seconds: float
     predicted_bytes: int
+    cores: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ def place(jobs: Sequence[Job], *, cores: int, memory_bytes: int | None) -> tuple
     A job holds its peak from its first moment to its last.
     """
     asking = (
-        Waiting(number, str(number), job.predicted_seconds, job.predicted_bytes)
+        Waiting(number, str(number), job.predicted_seconds, job.predicted_bytes, cores=job.cores)
         for number, job in enumerate(jobs)
     )
     waiting = {one.number: one for one in sorted(asking, key=order_of)}
@@ -54,9 +55,8 @@ def place(jobs: Sequence[Job], *, cores: int, memory_bytes: int | None) -> tuple
         for admitted in choose_admissions(tuple(waiting.values()), at_work, room).admitted:
             one = waiting.pop(admitted.number)
             job = jobs[one.number]
-            due = Running(
-                one.number, one.name, 1, one.peak_bytes, job.peak_bytes, now + one.seconds
-            )
+            end = now + one.seconds
+            due = Running(one.number, one.name, job.cores, one.peak_bytes, job.peak_bytes, end)
             heapq.heappush(running, (now + job.seconds, one.number, due))
             placed.append(Placed(one.number, now, now + job.seconds))
         now, *_ = heapq.heappop(running)
@@ -68,7 +68,7 @@ def bound_of_jobs(jobs: Sequence[Job], *, cores: int, memory_bytes: int | None) 
     held = sum(job.seconds * job.peak_bytes for job in jobs)
     return Bound(
         longest_seconds=max((job.seconds for job in jobs), default=0.0),
-        cores_seconds=sum(job.seconds for job in jobs) / max(1, cores),
+        cores_seconds=sum(job.seconds * job.cores for job in jobs) / max(1, cores),
         memory_seconds=held / memory_bytes if memory_bytes else None,
     )
 

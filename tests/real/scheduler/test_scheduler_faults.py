@@ -14,7 +14,7 @@ import pytest
 from vllm_forge.records.schedule import Room, Running, Verdict, Waiting
 from vllm_forge.resolve.admission import choose_admissions
 from vllm_forge.run.scheduler import SchedulerSettings, scheduling
-from vllm_forge.run.scheduler import broker as broker_module
+from vllm_forge.run.scheduler import floor as floor_module
 from vllm_forge.run.tools import build_variables, tool
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def test_a_failing_broker_lets_the_build_go_on(
             raise OverflowError("on the third question")
         return choose_admissions(waiting, running, room)
 
-    monkeypatch.setattr(broker_module, "choose_admissions", choose)
+    monkeypatch.setattr(floor_module, "choose_admissions", choose)
     graph = make_graph(EIGHT)
     graph.write(launched=True)
     settings = settings_for(graph.folder, cores=2)
@@ -139,7 +139,7 @@ def test_ninja_killed_outright_leaves_no_compiler(make_graph: "Callable[..., Gra
 def test_a_hanging_compile_is_said_and_can_be_ended(
     make_graph: "Callable[..., Graph]", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(broker_module, "HANGING_SECONDS", 1.0)
+    monkeypatch.setattr(floor_module, "HANGING_SECONDS", 1.0)
     graph = make_graph({"hangs.cpp": "hang", "fine.cpp": "5 0.2"})
     graph.write(launched=True)
     with scheduling(settings_for(graph.folder, cores=2)) as schedule:

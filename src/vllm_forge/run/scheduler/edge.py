@@ -113,12 +113,17 @@ class Edge:
             return sign
         return signal.SIGKILL if code != 0 and oom_kills > self.oom_kills else None
 
-    def try_again_alone(self) -> None:
+    def hangs(self, now: float, seconds: float) -> bool:
+        """Whether it has used no CPU for so long. sccache's work is done by its server."""
+        return self.command.cache != "sccache" and now - self.busy_at > seconds
+
+    def try_again_alone(self, now: float) -> None:
         """Back among the waiting, with more memory than it died of."""
         more = int(MORE * max(self.peak_bytes, self.predicted.peak_bytes))
         self.predicted = Prediction(
             self.predicted.seconds, more, "learned", "killed at less a moment ago"
         )
+        self.asked = now
         self.attempt += 1
         if self.outer is None:
             self.slot = None

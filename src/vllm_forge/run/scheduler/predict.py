@@ -9,6 +9,7 @@ from typing import Final
 
 from vllm_forge.records.codec import parse_json
 from vllm_forge.records.schedule import Command, Kind, Origin, Prediction
+from vllm_forge.resolve.nvcc_threads import passes_in_turn
 from vllm_forge.run.scheduler.learned import Costs
 
 MARGIN: Final = 1.03
@@ -45,22 +46,16 @@ def read_table() -> tuple[Measured, ...]:
 
 def predict(command: Command, costs: Costs, size: Callable[[str], int]) -> Prediction:
     """`size` gives a source's bytes, and 0 for one that is not there."""
-    before = costs.of(command)
+    before, said = costs.of(command), "compiled here before"
+    if before is None:
+        before, said = costs.of_other_flags(command), "compiled here before, under other flags"
     if before is not None:
-        return Prediction(
-            before.cpu_seconds / _side_by_side(command.threads, command.architectures),
-            int(before.peak_bytes * MARGIN),
-            "learned",
-            "compiled here before",
-        )
-    otherwise = costs.of_other_flags(command)
-    if otherwise is not None:
-        beside = _side_by_side(otherwise.threads, otherwise.architectures)
+        beside = _side_by_side(before.threads, before.architectures)
         return _scaled(
             command,
-            otherwise.cpu_seconds / _passes(otherwise.architectures),
-            int(otherwise.peak_bytes * MARGIN / beside),
-            ("learned", "compiled here before, under other flags"),
+            before.cpu_seconds / passes_in_turn(before.architectures, 1),
+            int(before.peak_bytes * MARGIN / beside),
+            ("learned", said),
         )
     for row in read_table():
         if _is_of(row, command):
@@ -83,17 +78,12 @@ def _side_by_side(threads: int, architectures: int) -> int:
     return max(1, min(threads, architectures))
 
 
-def _passes(architectures: int) -> float:
-    """The host's pass counts as much as one for an architecture: both read torch's headers."""
-    return (1 + architectures) / 2
-
-
 def _scaled(
     command: Command, cpu_seconds: float, peak_bytes: int, source: tuple[Origin, str]
 ) -> Prediction:
     """One architecture's cost, for as many as the command has and as nvcc runs side by side."""
+    seconds = cpu_seconds * passes_in_turn(command.architectures, command.threads)
     beside = _side_by_side(command.threads, command.architectures)
-    seconds = cpu_seconds * _passes(command.architectures) / beside
     return Prediction(seconds, peak_bytes * beside, *source)
 
 

@@ -14,7 +14,8 @@ from vllm_forge.records.codec import render_json
 from vllm_forge.records.schedule import MemorySample, Room, ScheduleRecord
 from vllm_forge.run.files import write_atomically
 from vllm_forge.run.ninja import parse_ninja_log
-from vllm_forge.run.scheduler.broker import Broker, Snapshot
+from vllm_forge.run.scheduler.broker import Broker
+from vllm_forge.run.scheduler.floor import Snapshot
 from vllm_forge.run.scheduler.learned import Costs, keep_learned, read_learned
 from vllm_forge.run.scheduler.memory import read_room
 
@@ -63,13 +64,13 @@ class Schedule:
 
     def look(self) -> Snapshot:
         """What compiles now, and what waits for what."""
-        return Snapshot() if self._broker is None else self._broker.snapshot
+        return Snapshot() if self._broker is None else self._broker.floor.snapshot
 
     def take_notes(self) -> tuple[str, ...]:
         """What is to be said and was not taken before."""
         taken, self.notes = self.notes, []
-        while self._broker is not None and self._broker.notes:
-            taken.append(self._broker.notes.popleft())
+        while self._broker is not None and self._broker.floor.notes:
+            taken.append(self._broker.floor.notes.popleft())
         return tuple(taken)
 
 
@@ -123,16 +124,17 @@ def _variables(settings: SchedulerSettings, folder: Path, alone: int) -> dict[st
 
 
 def _record(broker: Broker, began: str, seconds: float, unchanged: int) -> ScheduleRecord:
-    room = broker.first_room
+    floor = broker.floor
+    room = floor.first_room
     sizes = [one for one in (room.available_bytes, room.ceiling_bytes) if one is not None]
     return ScheduleRecord(
         started=began,
         seconds=round(seconds, 3),
         cores=room.cores,
         memory_bytes=min(sizes, default=None),
-        compiles=tuple(broker.compiles),
-        samples=thin(broker.samples),
-        notes=tuple(broker.said),
+        compiles=tuple(floor.compiles),
+        samples=thin(floor.samples),
+        notes=tuple(floor.said),
         unchanged=unchanged,
         degraded=broker.degraded,
     )
