@@ -213,7 +213,7 @@ def main(asked: Sequence[str]) -> None:
         simulated()
     with tempfile.TemporaryDirectory(prefix="forge-bench-") as name:
         folder = Path(name)
-        launcher = make_launcher(folder / "home", "g++", run_command)
+        launcher = make_launcher(folder / "forge-launch", "g++", run_command)
         for part, measure in (("hits", hits), ("cgroup", cgroup)):
             if part in parts:
                 (folder / part).mkdir()

@@ -63,7 +63,8 @@ def assemble(resolution: Resolution, release: Release, origin: Origin, setting: 
         url=origin.url,
         ref=origin.ref,
     )
-    places = Places(setting.environment or home.environment(key), home.build(key), home.cmake(key))
+    environment = setting.environment or home.environment(key)
+    places = Places(environment, home.build(key), home.cmake(key), home.launcher)
     frame = Frame(places, Target(setting.arch, build.python.value.version), setting.locked)
     return Plan(
         status="ok",

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-WITHOUT_EFFECT = frozenset({"jobs"})
+WITHOUT_EFFECT = frozenset({"jobs", "memory_bytes"})
 """Fields that change how a step is done and not what it makes."""
 
 

@@ -1,7 +1,9 @@
 """A plan and what it resolved to become a lock; a later plan is held against it, name by name."""
 
 from collections.abc import Iterator, Mapping
+from pathlib import PurePath
 
+from vllm_forge.plan.launcher import launcher_definitions
 from vllm_forge.records.lock import SCHEMA, Lock, LockedProject, LockedSource
 from vllm_forge.records.plan import Configure, Environment, Plan, Requirements, Source
 from vllm_forge.records.release import Release
@@ -15,6 +17,7 @@ OF_ONE_MACHINE = frozenset(
         "CMAKE_CUDA_COMPILER",
         "CMAKE_CUDA_HOST_COMPILER",
         "CUDA_HOME",
+        *launcher_definitions(PurePath("launcher"), cuda=True),
     }
 )
 """Definitions and variables that are folders here; their versions are locked instead."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from vllm_forge.plan.fingerprint import fingerprint
+from vllm_forge.plan.launcher import launcher_definitions
 from vllm_forge.plan.requirements import select_requirements
 from vllm_forge.records.plan import (
     Action,
@@ -19,7 +20,7 @@ from vllm_forge.records.plan import (
 )
 from vllm_forge.records.release import Release
 from vllm_forge.records.resolution import Build, CpuPart, CudaPart
-from vllm_forge.records.wishes import Isa
+from vllm_forge.records.wishes import Device, Isa
 from vllm_forge.resolve.cuda_facts import minor_of
 from vllm_forge.resolve.isa import SWITCH
 from vllm_forge.resolve.torch import Target, exact_version
@@ -29,12 +30,14 @@ from vllm_forge.resolve.torch import Target, exact_version
 class Places:
     """Where this plan's things lie, all below the forge's home but for a tree or env of the user's.
 
-    `cmake` is where the Torch package of our own is written.
+    `cmake` is where the Torch package of our own is written, `launcher` the program in front of
+    every compiler.
     """
 
     environment: PurePath
     build: PurePath
     cmake: PurePath
+    launcher: PurePath
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +100,9 @@ def steps_for(
             str(places.build),
             names,
             tuple(modules[name] for name in names),
-            build.jobs.value,
+            str(places.launcher),
+            build.limits.cores,
+            build.limits.memory_bytes,
         ),
         *("source", "configure"),
     )
@@ -165,6 +170,7 @@ def _configure(build: Build, source: Source, places: Places) -> Configure:
         "VLLM_TARGET_DEVICE": build.device.value,
         "VLLM_PYTHON_EXECUTABLE": str(places.environment / "bin" / "python"),
         "FETCHCONTENT_BASE_DIR": str(places.build / "fetched"),
+        **launcher_definitions(places.launcher, cuda=build.device is Device.CUDA),
     }
     variables = {"VLLM_TARGET_DEVICE": build.device.value}
     match build.part:

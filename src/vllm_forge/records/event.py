@@ -15,7 +15,10 @@ class StepStarted:
 
 @dataclass(frozen=True, slots=True)
 class StepProgress:
-    """`done` of `total` (`unit`: files, bytes, packages); `running` are the names in flight."""
+    """`done` of `total` (`unit`: files, bytes, packages); `running` are the names in flight.
+
+    `held` says why those of `waiting` that ask to start are not started.
+    """
 
     step: str
     at: float
@@ -24,6 +27,8 @@ class StepProgress:
     unit: str
     running: tuple[str, ...] = ()
     memory_bytes: int | None = None
+    waiting: int = 0
+    held: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,13 @@ class Home:
 
     @property
     def costs(self) -> Path:
-        """Seconds each source file took to compile, learned."""
-        return self.path / "compile-costs.json"
+        """What each source file took to compile here: seconds and memory, learned."""
+        return self.path / "compile-memory.json"
+
+    @property
+    def launcher(self) -> Path:
+        """Stands in front of every compiler; one for the home."""
+        return self.path / "launcher" / "forge-launch"
 
     @property
     def last(self) -> Path:

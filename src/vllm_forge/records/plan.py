@@ -77,13 +77,19 @@ class Configure:
 
 @dataclass(frozen=True, slots=True)
 class Compile:
-    """Build `targets` (CMake names) and put each where `modules` says the package looks for it."""
+    """Build `targets` (CMake names) and put each where `modules` says the package looks for it.
+
+    `launcher` stands in front of every compiler and asks the scheduler; `jobs` compiles run at once
+    at most, and hold `memory_bytes` together at most where that was wished.
+    """
 
     source: str
     build: str
     targets: tuple[str, ...]
     modules: tuple[str, ...]
+    launcher: str
     jobs: int
+    memory_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,14 @@ class CudaPart:
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """What all compiles together may take at most: cores, and bytes where --memory says."""
+
+    cores: int
+    memory_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Build:
     """Everything a build needs to know, chosen."""
 
@@ -37,6 +45,7 @@ class Build:
     jobs: Chosen[int]
     system_packages: Chosen[SystemPackages | None]
     part: CpuPart | CudaPart
+    limits: Limits
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import Any
 from vllm_forge.records.decision import Chosen, Decision, Refused
 from vllm_forge.records.machine import Compiler, Python
 from vllm_forge.records.plan import SystemPackages
-from vllm_forge.records.resolution import Build, CpuPart, CudaPart
+from vllm_forge.records.resolution import Build, CpuPart, CudaPart, Limits
 from vllm_forge.records.wishes import Device
 from vllm_forge.resolve.compiler import choose_compiler
 from vllm_forge.resolve.given import Given
@@ -28,6 +28,7 @@ class CommonDecisions:
     torch: Decision[str] | None
     system_packages: Decision[SystemPackages | None] | None
     room: Refused | None
+    limits: Limits
 
     def build(self, device: Device, torch: Chosen[str], part: CpuPart | CudaPart) -> Build | None:
         """None as long as one of them is refused."""
@@ -39,7 +40,7 @@ class CommonDecisions:
                 system_packages=Chosen() as system,
                 room=None,
             ):
-                return Build(device, python, torch, compiler, jobs, system, part)
+                return Build(device, python, torch, compiler, jobs, system, part, self.limits)
             case _:
                 return None
 
@@ -49,6 +50,10 @@ def decide_common(
 ) -> CommonDecisions:
     """`bytes_per_job` is the peak of an ordinary compile, `newest_gcc` what a toolkit accepts."""
     wishes, machine, release = given.wishes, given.machine, given.facts.release
+    limits = Limits(
+        cores=min(machine.cpu.cores or 1, wishes.jobs or machine.cpu.cores or 1),
+        memory_bytes=parse_size(wishes.memory) if wishes.memory else None,
+    )
     python = choose_python(wishes, machine, release)
     torch: Decision[str] | None = None
     system: Decision[SystemPackages | None] | None = None
@@ -65,14 +70,12 @@ def decide_common(
         python=python,
         compiler=choose_compiler(machine, release, device, newest=newest_gcc),
         jobs=choose_jobs(
-            wishes,
-            machine,
-            bytes_per_job=bytes_per_job,
-            memory_cap=parse_size(wishes.memory) if wishes.memory else None,
+            wishes, machine, bytes_per_job=bytes_per_job, memory_cap=limits.memory_bytes
         ),
         torch=torch,
         system_packages=system,
         room=refuse_without_room(machine, device),
+        limits=limits,
     )
 
 

@@ -11,10 +11,11 @@ GIB = 1 << 30
 def choose_jobs(
     wishes: Wishes, machine: Machine, *, bytes_per_job: int, memory_cap: int | None
 ) -> Decision[int]:
-    """As many as there are cores and as fit into memory, at least one.
+    """As many as there are cores and as ordinary ones fit into memory, at least one.
 
     `bytes_per_job` is the peak of one ordinary compile of the target; `memory_cap` what --memory
-    allows. Memory is the least of the cgroup's limit, what is available, and the cap.
+    allows. Memory is the least of the cgroup's limit, what is available, and the cap. While they
+    run, each starts when its own memory fits: small ones beside more others than this number.
     """
     if wishes.jobs is not None and wishes.jobs < 1:
         raise Problem(
@@ -36,12 +37,11 @@ def choose_jobs(
     if room:
         size, source = min(room)
         fitting = max(1, size // bytes_per_job)
-        because.append(
-            Reason(
-                f"{size / GIB:.1f} GiB hold {fitting} compiles of {bytes_per_job / GIB:.1f} GiB",
-                source,
-            )
+        fact = (
+            f"{size / GIB:.1f} GiB hold {fitting} ordinary compiles of "
+            f"{bytes_per_job / GIB:.1f} GiB; each starts when its own memory fits"
         )
+        because.append(Reason(fact, source))
         jobs = min(jobs, fitting)
         if size < bytes_per_job:
             return Refused(

@@ -91,3 +91,9 @@ def bound_of(record: ScheduleRecord) -> Bound:
         cores_seconds=sum(one.cpu_seconds for one in record.compiles) / max(1, record.cores),
         memory_seconds=sum(seen) / record.memory_bytes if seen and record.memory_bytes else None,
     )
+
+
+def peak_of(record: ScheduleRecord) -> int:
+    """The most all compiles held together, as sampled; a single one's own peak may be above it."""
+    together = max((one.resident_bytes for one in record.samples), default=0)
+    return max(together, max((one.peak_bytes for one in record.compiles), default=0))

@@ -18,7 +18,7 @@ from vllm_forge.records.plan import (
     SystemPackages,
 )
 from vllm_forge.records.receipt import Made, Receipt
-from vllm_forge.run.compile import compile_targets
+from vllm_forge.run.compile import Hearers, Kept, compile_targets
 from vllm_forge.run.configure import configure
 from vllm_forge.run.doors import Doors
 from vllm_forge.run.environment import (
@@ -36,6 +36,7 @@ from vllm_forge.run.ninja import Progress
 from vllm_forge.run.process import run_in_group
 from vllm_forge.run.receipts import made
 from vllm_forge.run.register import register_editable
+from vllm_forge.run.scheduler import RECORD, Snapshot, make_launcher
 from vllm_forge.run.source import obtain_source, read_published
 from vllm_forge.run.system_packages import (
     include_folders,
@@ -94,7 +95,7 @@ def do_step(step: Step, plan: Plan, doors: Doors, receipts: dict[str, Receipt], 
         case Configure() as action:
             return _configure(action, plan, facts, doors, log)
         case Compile() as action:
-            return _compile(action, step, doors, log)
+            return _compile(action, step, plan, doors, log)
         case Register() as action:
             requires = (f"torch=={facts['torch']}", *requirement_lines(plan))
             written = register_editable(action, requires, uv, doors.run)
@@ -157,6 +158,7 @@ def _configure(
         cxx11_abi=facts["torch_cxx11_abi"] == "new",
         folder=facts["torch_folder"] or "",
     )
+    make_launcher(doors.home.launcher, action.compiler, doors.run)
     if "Torch_DIR" in action.definitions:
         write_torch_config(Path(action.definitions["Torch_DIR"]), proof)
     definitions = {**action.definitions, **_unpacked_definitions(plan)}
@@ -194,27 +196,37 @@ def _unpacked_definitions(plan: Plan) -> dict[str, str]:
     return definitions
 
 
-def _compile(action: Compile, step: Step, doors: Doors, log: Path) -> Done:
-    def progress(now: Progress, running: tuple[str, ...], resident: int) -> None:
+def _compile(action: Compile, step: Step, plan: Plan, doors: Doors, log: Path) -> Done:
+    def progress(now: Progress, seen: Snapshot) -> None:
         doors.emit(
             StepProgress(
-                step.name, monotonic(), now.done, now.total or None, "files", running, resident
+                step.name,
+                monotonic(),
+                now.done,
+                now.total or None,
+                "files",
+                seen.running,
+                seen.resident_bytes,
+                seen.waiting,
+                seen.held,
             )
         )
 
     before = source_facts(step)
-    compiled = compile_targets(action, log=log, costs=doors.home.costs, on_progress=progress)
-    worked = compiled.worked
-    ratio = worked.seconds / compiled.bound_seconds if compiled.bound_seconds else 1.0
+    kept = Kept(log, doors.home.costs, doors.home.receipts(plan.key) / RECORD)
+    hearers = Hearers(progress, lambda message: doors.emit(Note(monotonic(), message)))
+    compiled = compile_targets(action, kept, hearers)
+    worked, bound = compiled.worked, compiled.bound
+    facts = {} if bound is None else {"bound_seconds": f"{bound.seconds:.3f}"}
+    ratio = f"{worked.seconds / bound.seconds:.2f} × the bound, " if bound and bound.seconds else ""
     summary = (
         f"{len(compiled.extensions)} extension{'s'[: len(compiled.extensions) != 1]}, "
-        f"{worked.seconds:.0f} s, {ratio:.2f} × the bound, "
-        f"peak {compiled.peak_bytes / GIB:.1f} GiB"
+        f"{worked.seconds:.0f} s, {ratio}peak {compiled.peak_bytes / GIB:.1f} GiB"
     )
     return Done(
         summary,
         tuple(made(path, hashed=True) for path in compiled.extensions),
-        {**before, "bound_seconds": f"{compiled.bound_seconds:.3f}"},
+        {**before, **facts},
         cpu_seconds=worked.cpu_seconds,
         peak_bytes=compiled.peak_bytes,
     )

@@ -9,8 +9,8 @@ from typing import Any
 from vllm_forge.records.codec import render_json
 from vllm_forge.records.receipt import Receipt
 from vllm_forge.records.schedule import CompileRecord, ScheduleRecord
-from vllm_forge.resolve.makespan import bound_of
-from vllm_forge.show.schedule import count_of, efficiency_of, peak_of, render_share
+from vllm_forge.resolve.makespan import bound_of, peak_of
+from vllm_forge.show.schedule import count_of, efficiency_of, render_share
 from vllm_forge.show.units import render_bytes, render_duration
 
 

@@ -1,7 +1,7 @@
 """A build's schedule in a few lines: what it took, and what it could have taken at best."""
 
 from vllm_forge.records.schedule import CompileRecord, ScheduleRecord
-from vllm_forge.resolve.makespan import bound_of
+from vllm_forge.resolve.makespan import bound_of, peak_of
 from vllm_forge.show.units import render_bytes, render_duration
 
 MOST_NAMED = 5
@@ -69,12 +69,6 @@ def render_share(record: ScheduleRecord) -> str:
     if share is None or share >= OWN:
         return ""
     return f"a compile had {share:.0%} of a core: something else used this machine"
-
-
-def peak_of(record: ScheduleRecord) -> int:
-    """The most all compiles held together, as sampled; a single one's own peak may be above it."""
-    together = max((one.resident_bytes for one in record.samples), default=0)
-    return max(together, max((one.peak_bytes for one in record.compiles), default=0))
 
 
 def slowest(record: ScheduleRecord) -> list[CompileRecord]:

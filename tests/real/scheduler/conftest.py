@@ -121,7 +121,7 @@ class Graph:
 @pytest.fixture(scope="session")
 def launcher_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("launcher-home")
-    make_launcher(home, "g++", run_command)
+    make_launcher(home / "launcher" / "forge-launch", "g++", run_command)
     return home
 
 

@@ -12,14 +12,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from vllm_forge.plan.launcher import launcher_definitions
 from vllm_forge.records.schedule import ScheduleRecord
 from vllm_forge.run.process import run_command
-from vllm_forge.run.scheduler import (
-    SchedulerSettings,
-    launcher_definitions,
-    make_launcher,
-    scheduling,
-)
+from vllm_forge.run.scheduler import SchedulerSettings, make_launcher, scheduling
 from vllm_forge.run.tools import build_variables, tool
 
 if TYPE_CHECKING:
@@ -32,7 +28,9 @@ NO_COMPILER = "/nowhere/g++"
 
 @pytest.fixture(scope="module", params=["g++", NO_COMPILER], ids=["compiled", "python"])
 def launcher(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_launcher(tmp_path_factory.mktemp("home"), request.param, run_command)
+    return make_launcher(
+        tmp_path_factory.mktemp("home") / "forge-launch", request.param, run_command
+    )
 
 
 def launch(launcher: Path, *words: str, **variables: str) -> "subprocess.CompletedProcess[str]":
@@ -56,12 +54,11 @@ def test_without_a_broker_it_is_the_compiler(launcher: Path) -> None:
 
 
 def test_the_launcher_is_made_once_and_keeps_its_path(launcher: Path) -> None:
-    home = launcher.parents[1]
     before = launcher.stat()
-    assert make_launcher(home, "g++", run_command) == launcher
+    assert make_launcher(launcher, "g++", run_command) == launcher
     assert launcher.stat().st_mtime_ns == before.st_mtime_ns
-    (home / "launcher" / "made-from").write_text("an older version")
-    assert make_launcher(home, NO_COMPILER, run_command) == launcher
+    launcher.with_name("made-from").write_text("an older version")
+    assert make_launcher(launcher, NO_COMPILER, run_command) == launcher
     assert launch(launcher, "true").returncode == 0
 
 

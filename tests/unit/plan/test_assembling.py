@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from vllm_forge.plan.assemble import Origin, Setting, assemble
+from vllm_forge.plan.launcher import launcher_definitions
 from vllm_forge.records.decision import Chosen, Reason, Refused
 from vllm_forge.records.home import Home
 from vllm_forge.records.machine import Compiler, Python
@@ -18,7 +19,7 @@ from vllm_forge.records.plan import (
     Source,
     SystemPackages,
 )
-from vllm_forge.records.resolution import Build, CpuPart, Resolution
+from vllm_forge.records.resolution import Build, CpuPart, Limits, Resolution
 from vllm_forge.records.wishes import Device, Isa
 from vllm_forge.release import read_release
 
@@ -33,6 +34,7 @@ BUILD = Build(
     jobs=Chosen("jobs", 2, WHY),
     system_packages=Chosen("system_packages", None, WHY),
     part=CpuPart(Chosen("isa", Isa.AVX2, WHY, ("slower than it could be",))),
+    limits=Limits(2),
 )
 TARGETS = (
     PlannedTarget("_C", build=True, because="asked for"),
@@ -90,6 +92,7 @@ def test_everything_lies_below_the_home_under_one_key() -> None:
                 "VLLM_TARGET_DEVICE": "cpu",
                 "VLLM_PYTHON_EXECUTABLE": f"/home/forge/envs/{key}/bin/python",
                 "FETCHCONTENT_BASE_DIR": f"/home/forge/builds/{key}/fetched",
+                **launcher_definitions(HOME.launcher, cuda=False),
                 "Torch_DIR": f"/home/forge/cmake/{key}",
             },
             {"VLLM_TARGET_DEVICE": "cpu", "VLLM_CPU_DISABLE_AVX512": "true"},
@@ -100,6 +103,7 @@ def test_everything_lies_below_the_home_under_one_key() -> None:
             f"/home/forge/builds/{key}",
             ("_C",),
             ("vllm._C",),
+            str(HOME.launcher),
             2,
         ),
         "register": Register(
@@ -113,7 +117,7 @@ def test_a_tree_of_the_users_is_used_in_place() -> None:
     source = actions(made)["source"]
     assert source == Source("tree", str(TINY))
     assert actions(made)["compile"] == Compile(
-        str(TINY), str(HOME.build(made.key)), ("_C",), ("vllm._C",), 2
+        str(TINY), str(HOME.build(made.key)), ("_C",), ("vllm._C",), str(HOME.launcher), 2
     )
 
 

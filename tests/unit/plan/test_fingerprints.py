@@ -11,7 +11,7 @@ ACTIONS: list[Action] = [
     Source("sdist", "/home/sources/a", "0.10.1"),
     Environment("/home/envs/a", "/usr/bin/python3.12", "2.6.0", None),
     Configure("/tree", "/build", {"A": "1", "B": "2"}, {}, "/usr/bin/g++"),
-    Compile("/tree", "/build", ("_C",), ("vllm._C",), 4),
+    Compile("/tree", "/build", ("_C",), ("vllm._C",), "/home/launch", 4),
     Register("/tree", "/home/envs/a", "0.10.1+cpu", "cpu"),
 ]
 CHANGES: list[dict[str, object]] = [
@@ -35,8 +35,8 @@ def test_what_is_made_counts(action: Action, change: dict[str, object]) -> None:
 
 
 def test_how_fast_it_is_made_does_not() -> None:
-    compiled = Compile("/tree", "/build", ("_C",), ("vllm._C",), 4)
-    assert fingerprint(compiled) == fingerprint(replace(compiled, jobs=1))
+    compiled = Compile("/tree", "/build", ("_C",), ("vllm._C",), "/home/launch", 4)
+    assert fingerprint(compiled) == fingerprint(replace(compiled, jobs=1, memory_bytes=1 << 30))
 
 
 def test_what_it_stands_on_counts() -> None:

@@ -1,4 +1,4 @@
-"""What ninja says and leaves behind, damaged as well; and the order it starts things in."""
+"""What ninja says and leaves behind, damaged as well."""
 
 import os
 import subprocess
@@ -8,35 +8,7 @@ from pathlib import Path
 import pytest
 
 from vllm_forge.run.compile import first_failed_edge
-from vllm_forge.run.ninja import (
-    LogEntry,
-    cost_of,
-    order_longest_first,
-    parse_ninja_log,
-    parse_status,
-)
-
-GRAPH = """\
-# CMAKE generated file: DO NOT EDIT!
-ninja_required_version = 1.5
-
-#############################################
-# Object build statements for MODULE_LIBRARY target _C
-
-build CMakeFiles/_C.dir/csrc/a.cpp.o: CXX_COMPILER___C_unscanned /t/csrc/a.cpp || order
-  FLAGS = -O2
-
-build CMakeFiles/_C.dir/csrc/b.cpp.o: CXX_COMPILER___C_unscanned /t/csrc/b.cpp || order
-  FLAGS = -O3
-
-build CMakeFiles/_C.dir/csrc/c.cu.o: CUDA_COMPILER___C_unscanned /t/csrc/c.cu || order
-  FLAGS = -O1
-
-# =============================================================================
-build _C.abi3.so: CXX_MODULE_LIBRARY_LINKER___C CMakeFiles/_C.dir/csrc/a.cpp.o
-
-build all: phony _C.abi3.so
-"""
+from vllm_forge.run.ninja import LogEntry, parse_ninja_log, parse_status
 
 
 @pytest.mark.parametrize(
@@ -65,36 +37,6 @@ def test_the_last_build_of_an_output_counts() -> None:
     text = "# ninja log v7\n0\t5000\t3\ta.o\tff\n10\t2010\t3\ta.o\tff\n"
     assert parse_ninja_log(text) == (LogEntry(10, 2010, "a.o"),)
     assert parse_ninja_log(text)[0].seconds == 2.0
-
-
-def objects(graph: str) -> list[str]:
-    return [line.split()[2] for line in graph.splitlines() if "_COMPILER" in line]
-
-
-def test_the_longest_is_started_first() -> None:
-    costs = {"/t/csrc/a.cpp": 1.0, "/t/csrc/b.cpp": 30.0, "/t/csrc/c.cu": 20.0}
-    ordered = order_longest_first(GRAPH, lambda source: costs[source])
-    assert objects(ordered) == [
-        "CXX_COMPILER___C_unscanned",
-        "CUDA_COMPILER___C_unscanned",
-        "CXX_COMPILER___C_unscanned",
-    ]
-    assert ordered.index("b.cpp.o:") < ordered.index("c.cu.o:") < ordered.index("a.cpp.o:")
-    assert sorted(ordered.splitlines()) == sorted(GRAPH.splitlines())
-    blocks = ordered.split("build ")
-    assert next(block for block in blocks if "b.cpp.o:" in block).strip().endswith("-O3")
-    assert order_longest_first(ordered, lambda source: costs[source]) == ordered
-
-
-def test_equal_costs_change_nothing() -> None:
-    assert order_longest_first(GRAPH, lambda _source: 1.0) == GRAPH
-
-
-def test_what_was_learned_before_what_is_guessed() -> None:
-    learned = {"csrc/a.cpp": 7.0}
-    assert cost_of("/x/csrc/a.cpp", learned=learned, size=lambda _: 0) == 7.0
-    assert cost_of("/x/csrc/b.cpp", learned=learned, size=lambda _: 10240) == 30.0
-    assert cost_of("/x/other.cpp", learned=learned, size=lambda _: 0) == 20.0
 
 
 def test_the_first_failure_is_told_without_its_neighbours() -> None:

@@ -109,7 +109,8 @@ def scheduling(settings: SchedulerSettings) -> Iterator[Schedule]:
         unchanged = len(objects & _objects_of(settings.build))
         schedule.record = _record(broker, began, seconds, unchanged)
         try:
-            write_atomically(settings.record, render_json(schedule.record, indent=0))
+            if schedule.record.compiles:  # else the last one's stays: nothing was compiled
+                write_atomically(settings.record, render_json(schedule.record, indent=0))
             keep_learned(settings.costs, schedule.record.compiles)
         except OSError as error:
             schedule.notes.append(f"the schedule's record and costs could not be kept: {error}")
