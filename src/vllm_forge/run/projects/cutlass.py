@@ -9,8 +9,6 @@ import re
 from pathlib import Path
 from typing import Final
 
-from vllm_forge.records.release import Configured
-
 CMAKE: Final = """\
 # vllm-forge: the three variables of CUTLASS's own CMakeLists.txt that vLLM's reads.
 set(CUTLASS_DIR ${CMAKE_CURRENT_SOURCE_DIR} CACHE PATH "CUTLASS Repository Directory")
@@ -19,10 +17,6 @@ set(CUTLASS_TOOLS_UTIL_INCLUDE_DIR ${CMAKE_CURRENT_SOURCE_DIR}/tools/util/includ
     CACHE INTERNAL "")
 """
 """For a copy without CUTLASS's own CMakeLists.txt: without it the headers are not found."""
-
-READERS: Final = {"MACHETE_ARCHS": "python", "MLA_ARCHS": "examples"}
-"""Kernel group → the folder of CUTLASS it reads beside the headers: Machete's generator imports
-python/cutlass_library while CMake runs, CUTLASS MLA includes examples/77_blackwell_fmha."""
 
 HEADER: Final = "include/cutlass/version.h"
 NUMBER: Final = re.compile(r"^#define CUTLASS_(MAJOR|MINOR|PATCH) (\d+)", re.MULTILINE)
@@ -37,16 +31,6 @@ TAGS: Final = {
     "4.4.2": "d738bdf487bc3a0a71c91bd9970ad45046509ecc3506c1bcab81b9f396c8df4b",
 }
 """`headers_digest` of NVIDIA/cutlass at vVERSION, of the versions that vLLM 0.8 to 0.29 pin."""
-
-
-def cutlass_parts(configured: Configured) -> frozenset[str]:
-    """The folders of CUTLASS that a configuration reads."""
-    read = {
-        READERS[group.name]
-        for group in configured.groups
-        if group.architectures and group.name in READERS
-    }
-    return frozenset({"include", "tools"} | read)
 
 
 def parse_cutlass_version(header: str) -> str | None:

@@ -6,10 +6,8 @@ pinned tag's headers, else it is not used.
 """
 
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
-from typing import Final
 
 from packaging.version import Version
 
@@ -17,6 +15,7 @@ from vllm_forge.records.event import StepProgress
 from vllm_forge.records.problem import ExitCode, Problem
 from vllm_forge.records.project import ObtainedProject
 from vllm_forge.records.release import FetchedProject
+from vllm_forge.resolve.carried import CARRIED, Carrier
 from vllm_forge.run.archive import unpack_sdist
 from vllm_forge.run.doors import Doors
 from vllm_forge.run.download import download
@@ -24,43 +23,6 @@ from vllm_forge.run.files import made_atomically
 from vllm_forge.run.index import read_project
 from vllm_forge.run.lock import locked
 from vllm_forge.run.projects.cutlass import CMAKE, is_tag
-
-HEADERS: Final = ("include", "tools")
-
-
-@dataclass(frozen=True, slots=True)
-class Carrier:
-    """An sdist, CUTLASS's folder in it, and the parts of it that are taken."""
-
-    project: str
-    version: str
-    within: str
-    parts: tuple[str, ...]
-
-    def __str__(self) -> str:
-        return f"{self.project} {self.version}"
-
-
-CARRIED: Final = {
-    "3.9.2": (Carrier("flashinfer-python", "0.2.7", "3rdparty/cutlass", HEADERS),),
-    "4.0.0": (
-        Carrier("natten", "0.20.1", "third_party/cutlass", ("include",)),
-        Carrier("flash-attn", "2.8.3", "csrc/cutlass", ("tools", "python")),
-    ),
-    "4.2.1": (Carrier("flashinfer-python", "0.6.0", "3rdparty/cutlass", (*HEADERS, "python")),),
-    "4.4.2": (Carrier("flashinfer-python", "0.6.7", "3rdparty/cutlass", (*HEADERS, "python")),),
-}
-"""CUTLASS version → who carries it. Pinned by vLLM: 3.9.2 by 0.9.0 and 0.9.1, 4.0.0 by 0.9.2 to
-0.11.0, 4.2.1 by 0.11.1 to 0.19, 4.4.2 by 0.20 to 0.29. No sdist of 3.8.0, 3.9.0, 4.7.1 is known."""
-
-
-def carried_version(project: FetchedProject, parts: frozenset[str]) -> str | None:
-    """The CUTLASS version that the pin names, if sdists carry those parts of it."""
-    version = project.revision.removeprefix("v")
-    if project.name != "cutlass" or version not in CARRIED:
-        return None
-    carried = {part for carrier in CARRIED[version] for part in carrier.parts}
-    return version if parts <= carried else None
 
 
 def unpack_carried(project: FetchedProject, version: str, doors: Doors) -> ObtainedProject:

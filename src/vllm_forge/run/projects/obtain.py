@@ -8,10 +8,11 @@ from vllm_forge.records.event import Note
 from vllm_forge.records.problem import ExitCode, Problem
 from vllm_forge.records.project import ObtainedProject, Ways
 from vllm_forge.records.release import FetchedProject
+from vllm_forge.resolve.carried import carried_version
 from vllm_forge.run.doors import Doors
 from vllm_forge.run.projects.folder import look_at_folder
 from vllm_forge.run.projects.git import fetch_commit
-from vllm_forge.run.projects.index import carried_version, unpack_carried
+from vllm_forge.run.projects.index import unpack_carried
 from vllm_forge.run.projects.stub import write_stub
 
 

@@ -8,62 +8,13 @@ part of what is built unnoticed.
 
 import hashlib
 from pathlib import Path, PurePosixPath
-from typing import Final
 
 from vllm_forge.records.problem import ExitCode, Problem
 from vllm_forge.records.project import ObtainedProject, Stub
-from vllm_forge.records.release import Configured, FetchedProject
+from vllm_forge.records.release import FetchedProject
 from vllm_forge.run.doors import Doors
 from vllm_forge.run.files import made_atomically
 from vllm_forge.run.lock import locked
-
-FLASH_ATTENTION: Final = "vllm-flash-attn"
-BROUGHT: Final = "_vllm_fa"
-"""How the targets begin that this project's own CMakeLists.txt defines. It is the only one: all
-others' are defined by vLLM's cmake/external_projects (0.8 to 0.33)."""
-
-
-READ_WHILE_CONFIGURING: Final = {"flashmla": ("flash_mla/flash_mla_interface.py",)}
-"""Files that vLLM's CMake copies into the package while it configures (flashmla.cmake, 0.20 to
-0.33). The package imports them only where the extension is there."""
-
-
-def choose_stubs(
-    configured: Configured, projects: tuple[FetchedProject, ...], wanted: frozenset[str]
-) -> dict[str, Stub]:
-    """Stubs for the projects that no target of `wanted` (CMake names) reads.
-
-    A project is read by the targets that list files of it, and by those that the file which
-    declares it defines: triton_kernels is no more than files to install. CUTLASS is never stubbed:
-    it is headers, which any CUDA target may include.
-    """
-    unlisted = {
-        target.name
-        for target in configured.targets
-        if target.incomplete is not None and target.name.startswith(BROUGHT)
-    }
-    stubs = {}
-    for project in projects:
-        inside = f"{project.name}-src/"
-        place = project.source.partition(":")[0]
-        readers = {
-            target.name
-            for target in configured.targets
-            if target.source.partition(":")[0] == place
-            or any(source.startswith(inside) for source in target.sources)
-        }
-        brought = unlisted if project.name == FLASH_ATTENTION else set()
-        if project.name == "cutlass" or (readers | brought) & wanted:
-            continue
-        sources = {
-            source.removeprefix(inside)
-            for target in configured.targets
-            for source in target.sources
-            if source.startswith(inside)
-        }
-        sources |= set(READ_WHILE_CONFIGURING.get(project.name, ()))
-        stubs[project.name] = Stub(tuple(sorted(brought)), tuple(sorted(sources)))
-    return stubs
 
 
 def write_stub(project: FetchedProject, stub: Stub, doors: Doors) -> ObtainedProject:

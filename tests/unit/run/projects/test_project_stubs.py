@@ -11,15 +11,15 @@ from vllm_forge.records.problem import ExitCode, Problem
 from vllm_forge.records.project import Stub, Ways
 from vllm_forge.records.release import Configured, ConfiguredTarget, FetchedProject, KernelGroup
 from vllm_forge.records.sourced import Sourced
+from vllm_forge.resolve.carried import CARRIED, carried_version, cutlass_parts
+from vllm_forge.resolve.stubs import choose_stubs
 from vllm_forge.run.doors import Doors
 from vllm_forge.run.index import IndexSettings
 from vllm_forge.run.network import Network
 from vllm_forge.run.process import run_command
-from vllm_forge.run.projects.cutlass import cutlass_parts, headers_digest, is_tag
+from vllm_forge.run.projects.cutlass import headers_digest, is_tag
 from vllm_forge.run.projects.git import mirror_options, needed_submodules
-from vllm_forge.run.projects.index import CARRIED, carried_version
 from vllm_forge.run.projects.obtain import obtain_project, overrides_of
-from vllm_forge.run.projects.stub import choose_stubs
 
 EXTERNAL = "cmake/external_projects"
 
