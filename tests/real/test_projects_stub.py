@@ -44,7 +44,7 @@ def test_configure_passes_and_stubbed_targets_fail(tmp_path: Path) -> None:
     )
     stub = Stub(("_brought_C",), ("csrc/k.cpp", "a/interface.py"))
     obtained = obtain_project(project, Ways(stubs={"attention": stub}), doors)
-    overrides = overrides_of((obtained,), (project,))
+    overrides = overrides_of({project.name: obtained.folder}, (project,))
     tree, build = tmp_path / "tree", tmp_path / "build"
     tree.mkdir()
     (tree / "CMakeLists.txt").write_text(TREE)

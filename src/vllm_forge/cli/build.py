@@ -20,13 +20,13 @@ from vllm_forge.records.problem import ExitCode
 from vllm_forge.records.receipt import Receipt
 from vllm_forge.records.wishes import Wishes
 from vllm_forge.run.built import keep_built
+from vllm_forge.run.doing.site import requirement_lines
 from vllm_forge.run.doors import Doors
 from vllm_forge.run.environment import python_of
 from vllm_forge.run.execute import execute
 from vllm_forge.run.receipts import marks_of, why_redo_any
 from vllm_forge.run.register import build_wheel
 from vllm_forge.run.standing import Standing, keep_standing, sign, standing_file
-from vllm_forge.run.steps import requirement_lines
 from vllm_forge.show.plan import render_plan
 
 

@@ -4,19 +4,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vllm_forge.checkpoint.read import read_checkpoint
+from vllm_forge.cli.offering import read_offers
 from vllm_forge.cli.tree_facts import facts_of_release
 from vllm_forge.plan.assemble import Origin, Setting, assemble
 from vllm_forge.probe import parse_machine, read_machine
 from vllm_forge.probe.cuda_tables import read_cuda_table
-from vllm_forge.records.decision import Reason
+from vllm_forge.records.decision import Chosen, Reason
 from vllm_forge.records.facts import TreeFacts
 from vllm_forge.records.home import Home
 from vllm_forge.records.machine import Machine
 from vllm_forge.records.plan import Plan
 from vllm_forge.records.problem import ExitCode, Problem
 from vllm_forge.records.release import Release
-from vllm_forge.records.wishes import Isa, Wishes
+from vllm_forge.records.wishes import Device, Isa, Wishes
 from vllm_forge.release import known_releases, known_torches
+from vllm_forge.resolve.device import choose_device
 from vllm_forge.resolve.given import Given, wished_release
 from vllm_forge.resolve.isa import read_switch
 from vllm_forge.resolve.release import choose_release
@@ -51,8 +53,8 @@ def make_plan(
     make_home(doors.home.path)
     machine = read_here_or_file(doors.home, machine_file)
     facts, origin = read_facts(wishes.vllm or DEFAULT_RELEASE, doors)
-    if machine_file is None and not doors.offline and _depends_on_code_host(wishes, machine, facts):
-        url = next(project.url for project in facts.release.projects if "cpu" in project.devices)
+    url = None if machine_file or doors.offline else _code_host(wishes, machine, facts)
+    if url is not None:
         reached = read_code_host(url, doors.home.path / "reach.json", run_command)
         machine = replace(machine, reachable=replace(machine.reachable, code_host=reached))
     given = Given(
@@ -68,7 +70,11 @@ def make_plan(
         why_release=WISHED_NONE if wishes.vllm is None else wished_release(wishes.vllm),
         install_system_packages=install_system,
         checkpoint=None if wishes.checkpoint is None else read_checkpoint(wishes.checkpoint),
+        variables=_folders_named(facts.release, doors),
+        kept=frozenset(path.name for path in doors.home.sources.glob("*/")),
     )
+    if machine_file is None:
+        given = replace(given, offers=read_offers(given, doors))
     if wishes.vllm is None:
         given = choose_release(given)
     plan = assemble(
@@ -117,10 +123,25 @@ def read_facts(wish: str, doors: Doors) -> tuple[TreeFacts, Origin]:
     return fetch_facts(wish, doors)
 
 
-def _depends_on_code_host(wishes: Wishes, machine: Machine, facts: TreeFacts) -> bool:
-    """Only a CPU build's instruction set hangs on it, and only where there is a choice to make."""
-    if not any("cpu" in project.devices for project in facts.release.projects):
-        return False
+def _folders_named(release: Release, doors: Doors) -> dict[str, str]:
+    """The user's environment variables that name folders of fetched projects."""
+    names = (project.override for project in release.projects if project.override)
+    return {name: doors.environ[name] for name in names if doors.environ.get(name)}
+
+
+def _code_host(wishes: Wishes, machine: Machine, facts: TreeFacts) -> str | None:
+    """A URL to ask whether it answers, None where no choice hangs on that."""
+    device = choose_device(wishes, machine)
+    if not isinstance(device, Chosen):
+        return None
+    urls = [one.url for one in facts.release.projects if device.value in one.devices]
+    if not urls or (device.value is Device.CPU and not _isa_is_open(wishes, machine, facts)):
+        return None
+    return urls[0]
+
+
+def _isa_is_open(wishes: Wishes, machine: Machine, facts: TreeFacts) -> bool:
+    """Whether a CPU build's instruction set hangs on what can be fetched."""
     if read_switch(facts.release).value is not True:
         return True
     return wishes.isa is not Isa.AVX2 and "avx512f" in (machine.cpu.flags or ())

@@ -9,7 +9,7 @@ from vllm_forge.plan.steps import Frame, Places, steps_for
 from vllm_forge.records.home import Home
 from vllm_forge.records.plan import Choice, Estimate, Plan, Source
 from vllm_forge.records.release import Release
-from vllm_forge.records.resolution import Build, CpuPart, Resolution
+from vllm_forge.records.resolution import Build, CpuPart, PlannedProjects, Resolution
 from vllm_forge.resolve.room import NEEDED_BYTES
 from vllm_forge.resolve.torch import Target
 
@@ -99,6 +99,8 @@ def key_of(build: Build, release: Release, origin: Origin, environment: Path | N
 
 def _shown(value: object) -> object:
     """Interpreters and compilers are shown by version; their paths stand in the reasons."""
+    if isinstance(value, PlannedProjects):
+        return {one.project.name: one.origin for one in value.planned}
     version = getattr(value, "version", None)
     packages = getattr(value, "packages", None)
     return version or packages or value

@@ -1,6 +1,6 @@
 """Decisions in, steps out: the order of the work and what each step stands on."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
@@ -12,7 +12,9 @@ from vllm_forge.records.plan import (
     Compile,
     Configure,
     Environment,
+    MakeToolkit,
     PlannedTarget,
+    Projects,
     Register,
     Requirements,
     Source,
@@ -70,6 +72,11 @@ def steps_for(
         verb = "install" if packages.install else "unpack"
         add("system-packages", f"{verb} {', '.join(packages.packages)}", packages)
         system = ("system-packages",)
+    made: list[str] = []
+    if isinstance(build.part, CudaPart):
+        for name, title, action in _cuda_actions(build.part):
+            add(name, title, action)
+            made.append(name)
     add("source", _source_title(source), source)
     torch = build.torch.value
     python = build.python.value
@@ -88,7 +95,7 @@ def steps_for(
         "configure",
         "configure with CMake",
         _configure(build, source, places),
-        *("source", "environment", *system),
+        *("source", "environment", *system, *made),
     )
     names = tuple(planned.name for planned in targets if planned.build)
     modules = {extension.name: extension.module for extension in release.targets}
@@ -115,6 +122,28 @@ def steps_for(
         *("source", "requirements"),
     )
     return tuple(steps)
+
+
+def _cuda_actions(part: CudaPart) -> Iterator[tuple[str, str, Action]]:
+    """What a CUDA build needs on this machine before CMake: the toolkit, and fetched projects."""
+    if part.offer is not None:
+        kit = part.offer.toolkit
+        title = f"CUDA {kit.nvcc} from {part.offer.origin}, without root"
+        yield (
+            "toolkit",
+            title,
+            MakeToolkit(part.offer.provider, kit.nvcc or kit.version, kit.path, part.offer.origin),
+        )
+    projects = part.projects.value
+    if projects.planned:
+        kinds = {"stub": "a stub of", "git": "by git", "index": "from the package index"}
+        said = ", ".join(
+            f"{kinds.get(one.origin, 'from your folder')} {one.project.name}"
+            if one.origin == "stub"
+            else f"{one.project.name} {kinds.get(one.origin, 'from your folder')}"
+            for one in projects.planned
+        )
+        yield "projects", said, Projects(projects.planned, projects.ways)
 
 
 def version_of(build: Build, release: Release) -> str:

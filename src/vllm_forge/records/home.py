@@ -29,8 +29,13 @@ class Home:
         """Names the environment that was built last."""
         return self.path / "last-environment"
 
+    @property
+    def sources(self) -> Path:
+        """Unpacked trees, and fetched projects."""
+        return self.path / "sources"
+
     def source(self, key: str) -> Path:
-        return self.path / "sources" / key
+        return self.sources / key
 
     def environment(self, key: str) -> Path:
         return self.path / "envs" / key

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from vllm_forge.records.decision import Reason, Refused
+from vllm_forge.records.project import PlannedProject, Ways
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,24 @@ class SystemPackages:
     needs: tuple[str, ...]
     into: str
     install: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MakeToolkit:
+    """A CUDA toolkit that is not here, made at `path` without root. `nvcc` as 12.4.131."""
+
+    provider: str
+    nvcc: str
+    path: str
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class Projects:
+    """The sources of the projects that CMake would fetch, by `ways`; stubs of those not needed."""
+
+    planned: tuple[PlannedProject, ...]
+    ways: Ways
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +121,17 @@ class Register:
     device: str
 
 
-Action = SystemPackages | Source | Environment | Requirements | Configure | Compile | Register
+Action = (
+    SystemPackages
+    | MakeToolkit
+    | Projects
+    | Source
+    | Environment
+    | Requirements
+    | Configure
+    | Compile
+    | Register
+)
 
 
 @dataclass(frozen=True, slots=True)

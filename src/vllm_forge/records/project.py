@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from vllm_forge.records.release import FetchedProject
+
 Origin = Literal["folder", "variable", "git", "index", "stub"]
 
 
@@ -32,6 +34,15 @@ class Ways:
     git_mirror: str | None = None
     stubs: Mapping[str, Stub] = field(default_factory=dict)
     cutlass_parts: frozenset[str] = frozenset({"include", "tools"})
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedProject:
+    """Where a project's sources will come from, and why from there."""
+
+    project: FetchedProject
+    origin: Origin
+    because: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,8 @@ from typing import Any
 from vllm_forge.records.decision import Chosen, Refused
 from vllm_forge.records.machine import Compiler, Python, Toolkit
 from vllm_forge.records.plan import PlannedTarget, SystemPackages
+from vllm_forge.records.project import PlannedProject, Ways
+from vllm_forge.records.toolkit import OfferedToolkit
 from vllm_forge.records.wishes import Device, Isa
 
 
@@ -17,6 +19,14 @@ class CpuPart:
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedProjects:
+    """Every project of the device, and the ways to have them."""
+
+    planned: tuple[PlannedProject, ...]
+    ways: Ways
+
+
+@dataclass(frozen=True, slots=True)
 class CudaPart:
     """What only a CUDA build decides. `gpu_arch` is the value for TORCH_CUDA_ARCH_LIST."""
 
@@ -24,6 +34,9 @@ class CudaPart:
     gpu_arch: Chosen[tuple[str, ...]]
     torch_cuda: Chosen[str | None]
     strategy: Chosen[str]
+    projects: Chosen[PlannedProjects]
+    offer: OfferedToolkit | None = None
+    """The toolkit, where it is still to be made."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from vllm_forge.records.machine import Toolkit
+
 
 @dataclass(frozen=True, slots=True)
 class Archive:
@@ -35,6 +37,19 @@ class Offer:
     @property
     def download_bytes(self) -> int:
         return sum(archive.size or 0 for archive in self.archives)
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedToolkit:
+    """A toolkit that is not here and can be made without root; `toolkit.path` is where it will lie.
+
+    `origin` says for people what it is made from, `download_bytes` how much is fetched.
+    """
+
+    toolkit: Toolkit
+    provider: str
+    origin: str
+    download_bytes: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,5 +52,11 @@ class Wishes:
     """At most this much memory for compilers, as 12GiB."""
     env: Path | None = None
     """Folder of the virtual environment; chosen under the home where not given."""
+    targets: tuple[str, ...] = ()
+    """Build these CMake targets only, as _C,_moe_C; else all that these GPUs run."""
+    project: tuple[str, ...] = ()
+    """NAME=DIR: a folder with a project that CMake would fetch, as cutlass=/src/cutlass."""
+    git_mirror: str | None = None
+    """URL that takes the place of the scheme and host of every fetched project."""
     offline: bool = False
     """Use nothing but what is already here."""

@@ -26,7 +26,9 @@ def resolve_cpu(given: Given, vllm: Chosen[Any], device: Chosen[Device]) -> Reso
     if isinstance(isa, Chosen) and isa.value is Isa.AVX2:
         flags = tuple(flag for flag in flags if not flag.startswith(("avx512", "amx")))
     configured = given.facts.configured("cpu", flags=flags)
-    targets = () if configured is None else plan_targets(configured, (), ())
+    targets = (
+        () if configured is None else plan_targets(configured, (), (), (), given.wishes.targets)
+    )
     torch: Decision[str] | None = common.torch
     if isinstance(torch, Chosen) and configured is not None:
         built = {target.name for target in targets if target.build}

@@ -6,18 +6,20 @@ from vllm_forge.records.decision import Chosen, Decision, Reason, Refused
 from vllm_forge.records.machine import Toolkit
 from vllm_forge.records.plan import PlannedTarget
 from vllm_forge.records.release import Configured
-from vllm_forge.records.resolution import CudaPart, Resolution
+from vllm_forge.records.resolution import CudaPart, PlannedProjects, Resolution
 from vllm_forge.records.wishes import Device
 from vllm_forge.resolve.common import decide_common, split
 from vllm_forge.resolve.cuda_facts import host_compiler_limit
+from vllm_forge.resolve.device import choose_device
 from vllm_forge.resolve.given import Given
 from vllm_forge.resolve.gpu_arch import choose_gpu_arch, parse_gpu_arch, plain, tree_archs
 from vllm_forge.resolve.notes import notes_on_stock
 from vllm_forge.resolve.preflight import judge_torch
+from vllm_forge.resolve.projects import choose_projects
 from vllm_forge.resolve.quantization import choose_quantization
 from vllm_forge.resolve.strategy import choose_strategy
 from vllm_forge.resolve.targets import plan_targets
-from vllm_forge.resolve.toolkit import choose_toolkit
+from vllm_forge.resolve.toolkit import choose_toolkit, matches
 from vllm_forge.resolve.torch import choose_torch, exact_version, target_of
 from vllm_forge.resolve.torch_cuda import choose_torch_cuda, read_torch_cuda
 
@@ -33,7 +35,7 @@ def resolve_cuda(given: Given, vllm: Chosen[Any], device: Chosen[Device]) -> Res
     wished_torch = _torch_before_python(given)
     carried = read_torch_cuda(wished_torch, given.torches)
     toolkit = choose_toolkit(
-        given.wishes.cuda, given.machine, carried, _asked_archs(given), given.cuda
+        given.wishes.cuda, given.machine, carried, _asked_archs(given), given.cuda, given.offers
     )
     limit = (
         host_compiler_limit(toolkit.value.version, given.cuda)
@@ -56,6 +58,7 @@ def resolve_cuda(given: Given, vllm: Chosen[Any], device: Chosen[Device]) -> Res
     )
     torch_cuda = choose_torch_cuda(carried, wished_torch)
     gpu_arch: Decision[tuple[str, ...]] | None = None
+    projects: Decision[PlannedProjects] | None = None
     targets: tuple[PlannedTarget, ...] = ()
     if isinstance(toolkit, Chosen):
         gpu_arch, configured = _choose_arch(given, toolkit.value)
@@ -65,7 +68,9 @@ def resolve_cuda(given: Given, vllm: Chosen[Any], device: Chosen[Device]) -> Res
                 given.facts.release.gates,
                 [plain(arch) for arch in gpu_arch.value],
                 [project.revision for project in given.facts.release.projects],
+                given.wishes.targets,
             )
+            projects = choose_projects(given, configured, targets)
             if isinstance(torch, Chosen):
                 built = {target.name for target in targets if target.build}
                 torch = judge_torch(torch, Device.CUDA, given.facts, configured, built)
@@ -75,7 +80,7 @@ def resolve_cuda(given: Given, vllm: Chosen[Any], device: Chosen[Device]) -> Res
             given.checkpoint, given.facts.release, Device.CUDA, asked_capabilities(given)
         )
     chosen, refused = split(
-        *(vllm, device, common, torch, torch_cuda, toolkit, gpu_arch, strategy),
+        *(vllm, device, common, torch, torch_cuda, toolkit, gpu_arch, strategy, projects),
         *(quantization, _refuse_memory(given)),
     )
     build = None
@@ -84,11 +89,41 @@ def resolve_cuda(given: Given, vllm: Chosen[Any], device: Chosen[Device]) -> Res
         and isinstance(torch, Chosen)
         and isinstance(toolkit, Chosen)
         and isinstance(gpu_arch, Chosen)
+        and isinstance(projects, Chosen)
     ):
-        part = CudaPart(toolkit, gpu_arch, torch_cuda, strategy)
+        offer = next((one for one in given.offers if one.toolkit == toolkit.value), None)
+        part = CudaPart(toolkit, gpu_arch, torch_cuda, strategy, projects, offer)
         build = common.build(Device.CUDA, torch, part)
     notes = notes_on_stock(given.facts.release, wished_torch, toolkit)
     return Resolution(chosen, refused, targets, notes, build)
+
+
+def missing_toolkits(given: Given) -> tuple[tuple[str, ...], ...]:
+    """Toolkits this build would need and that are not here, each as versions to ask for in turn.
+
+    Empty where one of the machine's fits, or nothing is built for CUDA. Where the release is still
+    to be chosen, every major version that any torch carries may be needed.
+    """
+    device = choose_device(given.wishes, given.machine)
+    if isinstance(device, Refused) or device.value is not Device.CUDA:
+        return ()
+    if given.wishes.cuda is not None:
+        asked = {given.wishes.cuda: (given.wishes.cuda,)}
+    elif given.wishes.vllm is None and given.checkpoint is not None:
+        asked = {torch.cuda.split(".")[0]: (torch.cuda,) for torch in given.torches if torch.cuda}
+    else:
+        carried = read_torch_cuda(_torch_before_python(given), given.torches).value
+        asked = {carried: (carried,)} if carried else {}
+    here = given.machine.toolkits or ()
+    return tuple(
+        tuple(dict.fromkeys((*versions, versions[0].split(".")[0])))
+        if given.wishes.cuda is None
+        else versions
+        for versions in asked.values()
+        if not any(
+            matches(toolkit, given.wishes.cuda or versions[0].split(".")[0]) for toolkit in here
+        )
+    )
 
 
 def _torch_before_python(given: Given) -> str:

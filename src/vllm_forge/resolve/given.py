@@ -1,13 +1,14 @@
 """What the rules are given: facts and wishes, nothing else."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 from vllm_forge.records.checkpoint import Checkpoint
 from vllm_forge.records.cuda import CudaTable
 from vllm_forge.records.decision import Reason
 from vllm_forge.records.facts import TreeFacts
 from vllm_forge.records.machine import Machine
+from vllm_forge.records.toolkit import OfferedToolkit
 from vllm_forge.records.torch import TorchRelease
 from vllm_forge.records.wishes import Wishes
 
@@ -17,7 +18,9 @@ class Given:
     """`known` are the releases that `facts_of` can answer for, oldest first.
 
     `is_release` says that the tree is a published release's, byte for byte. `unpack_into` is where
-    missing distribution packages would be unpacked. `why_release` says why this release.
+    missing distribution packages would be unpacked. `why_release` says why this release. `offers`
+    are toolkits that can be made here. `variables` are the user's environment variables that name
+    folders of fetched projects; `kept` the names of projects that were fetched before.
     """
 
     wishes: Wishes
@@ -31,6 +34,9 @@ class Given:
     unpack_into: str
     why_release: Reason
     install_system_packages: bool = False
+    offers: tuple[OfferedToolkit, ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict)
+    kept: frozenset[str] = frozenset()
     checkpoint: Checkpoint | None = None
 
 

@@ -5,6 +5,7 @@ from typing import Final
 from vllm_forge.records.project import Stub
 from vllm_forge.records.release import Configured, FetchedProject
 
+CUTLASS: Final = "cutlass"
 FLASH_ATTENTION: Final = "vllm-flash-attn"
 BROUGHT: Final = "_vllm_fa"
 """How the targets begin that this project's own CMakeLists.txt defines. It is the only one: all
@@ -22,9 +23,15 @@ def choose_stubs(
     """Stubs for the projects that no target of `wanted` (CMake names) reads.
 
     A project is read by the targets that list files of it, and by those that the file which
-    declares it defines: triton_kernels is no more than files to install. CUTLASS is never stubbed:
-    it is headers, which any CUDA target may include.
+    declares it defines: triton_kernels is no more than files to install. CUTLASS is headers that
+    any CUDA source may include: it is stubbed only where all that is wanted is C++.
     """
+    device_code = any(
+        source.endswith(".cu")
+        for target in configured.targets
+        if target.name in wanted
+        for source in target.sources
+    )
     unlisted = {
         target.name
         for target in configured.targets
@@ -41,7 +48,7 @@ def choose_stubs(
             or any(source.startswith(inside) for source in target.sources)
         }
         brought = unlisted if project.name == FLASH_ATTENTION else set()
-        if project.name == "cutlass" or (readers | brought) & wanted:
+        if (project.name == CUTLASS and device_code) or (readers | brought) & wanted:
             continue
         sources = {
             source.removeprefix(inside)

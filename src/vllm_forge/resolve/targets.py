@@ -1,8 +1,10 @@
 """Which of the tree's targets this build makes, and why the others are left out."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from vllm_forge.records.plan import PlannedTarget
+from vllm_forge.records.problem import ExitCode, Problem
 from vllm_forge.records.release import Configured, ConfiguredTarget, RuntimeGate
 
 FETCHED_FILES: Mapping[str, Mapping[str, int]] = {
@@ -17,17 +19,39 @@ def plan_targets(
     gates: Sequence[RuntimeGate],
     capabilities: Sequence[str],
     revisions: Sequence[str] = (),
+    wished: Sequence[str] = (),
 ) -> tuple[PlannedTarget, ...]:
     """Every target with the verdict and the line that decides.
 
     `capabilities` are those of the GPUs that will run it; `revisions` the pins of the tree's
-    fetched projects. A target whose run-time gate admits none of the GPUs is not built: Python
-    would never call it. One that setup.py does not ask for is not built either.
+    fetched projects; `wished` the only ones to build (() for all that make sense). A target whose
+    run-time gate admits none of the GPUs is not built: Python would never call it. One that
+    setup.py does not ask for is not built either.
+
+    Raises:
+        Problem: exit 2 where a wished one is none of the tree's.
     """
+    wished = [name for word in wished for name in word.split(",") if name]
+    unknown = [name for name in wished if name not in {one.name for one in configured.targets}]
+    if unknown:
+        raise Problem(
+            f"--targets {','.join(unknown)}: this tree has no such target for this device",
+            hints=(f"one of: {', '.join(target.name for target in configured.targets)}",),
+            exit_code=ExitCode.USAGE,
+        )
     by_subject = {gate.subject: gate for gate in gates}
-    return tuple(
+    planned = (
         _plan_one(target, by_subject.get(target.name), capabilities, revisions)
         for target in configured.targets
+    )
+    if not wished:
+        return tuple(planned)
+    said = f"--targets {','.join(wished)}"
+    return tuple(
+        replace(one, build=one.name in wished, because=said if one.build else one.because)
+        if one.name in wished or one.build
+        else one
+        for one in planned
     )
 
 

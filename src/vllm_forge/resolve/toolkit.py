@@ -10,6 +10,7 @@ from vllm_forge.records.cuda import CudaTable
 from vllm_forge.records.decision import Chosen, Decision, Reason, Refused
 from vllm_forge.records.machine import Machine, Toolkit
 from vllm_forge.records.sourced import Sourced
+from vllm_forge.records.toolkit import OfferedToolkit
 from vllm_forge.resolve.cuda_facts import (
     archs_of_toolkit,
     driver_floor,
@@ -20,6 +21,7 @@ from vllm_forge.resolve.cuda_facts import (
 from vllm_forge.resolve.gpu_arch import best_for, plain
 
 SUBJECT = "toolkit"
+MIB = 1 << 20
 CUDA_MISMATCH = "torch/utils/cpp_extension.py, _check_cuda_version"
 
 
@@ -29,8 +31,11 @@ def choose_toolkit(
     torch_cuda: Sourced[str],
     architectures: tuple[str, ...],
     table: CudaTable,
+    offers: tuple[OfferedToolkit, ...] = (),
 ) -> Decision[Toolkit]:
     """One of the machine's toolkits: wished for, of torch's major version, run by the driver.
+
+    Where none fits, one of `offers`, which are made without root.
 
     `torch_cuda` is what the planned torch carries (`torch.version.cuda`); `architectures` what has
     to be compiled for (() when not known yet). Among those that fit, one that generates code for
@@ -50,10 +55,15 @@ def choose_toolkit(
         for toolkit in machine.toolkits
     }
     fit = [toolkit for toolkit, against in objections.items() if not against]
-    if not fit:
+    made = {
+        offer.toolkit: offer
+        for offer in offers
+        if not fit and not _objections(offer.toolkit, wish, machine, torch_cuda, table)
+    }
+    if not fit and not made:
         return _refuse(wish, objections, because, torch_cuda)
     best = max(
-        fit,
+        fit or made,
         key=lambda toolkit: (
             _generates(toolkit, architectures, table),
             torch_cuda.value is not None
@@ -61,9 +71,17 @@ def choose_toolkit(
             parts_of(toolkit.nvcc or toolkit.version),
         ),
     )
-    because.append(
-        Reason(f"{best.path} is CUDA {best.nvcc or best.version}", "asked by running it")
-    )
+    if best in made:
+        because += [reason for against in objections.values() for reason in against]
+        offer = made[best]
+        size = f"{offer.download_bytes / MIB:.0f} MiB to fetch, no root"
+        because.append(
+            Reason(f"CUDA {best.nvcc} is made from {offer.origin} ({size})", "toolkit add")
+        )
+    else:
+        because.append(
+            Reason(f"{best.path} is CUDA {best.nvcc or best.version}", "asked by running it")
+        )
     because += _about_versions(best, machine, torch_cuda, table)
     return Chosen(SUBJECT, best, tuple(because))
 

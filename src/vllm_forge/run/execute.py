@@ -8,6 +8,7 @@ from vllm_forge.records.event import Note, StepFailed, StepFinished, StepSkipped
 from vllm_forge.records.plan import Plan, Step
 from vllm_forge.records.problem import Problem
 from vllm_forge.records.receipt import Receipt
+from vllm_forge.run.doing.native import source_facts
 from vllm_forge.run.doors import Doors
 from vllm_forge.run.files import DISK_FAULTS, disk_failed
 from vllm_forge.run.lock import locked
@@ -19,7 +20,7 @@ from vllm_forge.run.receipts import (
     why_redo,
     write_receipt,
 )
-from vllm_forge.run.steps import do_step, source_facts
+from vllm_forge.run.steps import do_step
 
 
 def execute(plan: Plan, doors: Doors) -> tuple[Receipt, ...]:
@@ -64,7 +65,7 @@ def _one(step: Step, mark: Mark, plan: Plan, doors: Doors, receipts: dict[str, R
             made=done.made,
             seconds=round(monotonic() - started, 3),
             finished=datetime.now(UTC).isoformat(timespec="seconds"),
-            facts=done.facts or {},
+            facts=dict(done.facts or {}),
             cpu_seconds=done.cpu_seconds,
             peak_bytes=done.peak_bytes,
         )

@@ -10,17 +10,14 @@ from typing import Final
 from vllm_forge.records.problem import ExitCode, Problem
 from vllm_forge.records.project import ObtainedProject
 from vllm_forge.records.release import FetchedProject
+from vllm_forge.resolve.projects import COMMIT, name_of_sources
 from vllm_forge.run.doors import Doors
 from vllm_forge.run.files import made_atomically
 from vllm_forge.run.lock import locked
 from vllm_forge.run.process import work
 
-COMMIT: Final = re.compile(r"[0-9a-f]{40}")
 ROCM_ONLY: Final = frozenset({"composable_kernel", "aiter"})
 """Last names of submodules that only ROCm builds read; composable_kernel alone is 100 MB."""
-
-KEPT_NAME: Final = 12
-"""Digits of a commit in the folder's name."""
 
 
 def fetch_commit(project: FetchedProject, mirror: str | None, doors: Doors) -> ObtainedProject:
@@ -29,9 +26,7 @@ def fetch_commit(project: FetchedProject, mirror: str | None, doors: Doors) -> O
     Raises:
         Problem: exit 4 with git's own words, and the other ways to have the project.
     """
-    mark = re.sub(r"[^\w.-]", "-", project.revision[:40])
-    short = mark[:KEPT_NAME] if COMMIT.fullmatch(mark) else mark
-    folder = doors.home.source(f"{project.name}-{short}")
+    folder = doors.home.source(name_of_sources(project))
     log = doors.home.logs("projects") / f"{project.name}.log"
     with locked(doors.home.lock(folder.name), on_wait=lambda _message: None):
         if not folder.is_dir():

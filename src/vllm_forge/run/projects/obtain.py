@@ -1,5 +1,6 @@
 """One fetched project's sources, by the first way that has them."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -39,15 +40,12 @@ class Overrides:
     definitions: dict[str, str]
 
 
-def overrides_of(
-    obtained: tuple[ObtainedProject, ...], projects: tuple[FetchedProject, ...]
-) -> Overrides:
-    """The tree's own override variable where it has one, else FetchContent's.
+def overrides_of(folders: Mapping[str, str], projects: Sequence[FetchedProject]) -> Overrides:
+    """The tree's own override variable where it has one, else FetchContent's; `folders` by name.
 
     FetchContent's alone would not do: DeepGEMM is populated by a call that does not look at it
     (cmake/external_projects/deepgemm.cmake, 0.20 and later).
     """
-    folders = {project.name: project.folder for project in obtained}
     variables = {}
     definitions = {}
     for project in projects:

@@ -92,9 +92,9 @@ def test_what_a_wanted_target_reads_is_not(wanted: str, real: str) -> None:
 
 def test_overrides_are_the_trees_own_else_fetchcontents(doors: Doors) -> None:
     ways = Ways(stubs=dict.fromkeys((each.name for each in PROJECTS), Stub()))
-    obtained = tuple(obtain_project(each, ways, doors) for each in PROJECTS)
+    folders = {each.name: obtain_project(each, ways, doors).folder for each in PROJECTS}
 
-    overrides = overrides_of(obtained, PROJECTS)
+    overrides = overrides_of(folders, PROJECTS)
 
     assert overrides.variables.keys() == {"VLLM_CUTLASS_SRC_DIR", "FLASH_MLA_SRC_DIR"}
     assert overrides.definitions.keys() == {
