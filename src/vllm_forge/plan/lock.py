@@ -16,6 +16,8 @@ OF_ONE_MACHINE = frozenset(
         "Torch_DIR",
         "CMAKE_CUDA_COMPILER",
         "CMAKE_CUDA_HOST_COMPILER",
+        "CUDAToolkit_ROOT",
+        "CUDA_TOOLKIT_ROOT_DIR",
         "CUDA_HOME",
         *launcher_definitions(PurePath("launcher"), cuda=True),
     }
