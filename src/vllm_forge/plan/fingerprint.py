@@ -13,7 +13,7 @@ def fingerprint(action: object, after: Sequence[str] = ()) -> str:
     """Sha256 over the action's fields and the fingerprints of the steps it stands on."""
     fields = {
         name: value
-        for name, value in msgspec.to_builtins(action).items()
+        for name, value in msgspec.to_builtins(action, order="sorted").items()
         if name not in WITHOUT_EFFECT
     }
     encoded = msgspec.json.encode([fields, list(after)], order="sorted")

@@ -211,7 +211,7 @@ def _configure(build: Build, source: Source, places: Places) -> Configure:
             prefix = toolkit.value.path
             definitions["CMAKE_CUDA_COMPILER"] = f"{prefix}/bin/nvcc"
             definitions["CUDAToolkit_ROOT"] = prefix
-            definitions["CUDA_TOOLKIT_ROOT_DIR"] = prefix  # FindCUDA, which torch's CMake still asks
+            definitions["CUDA_TOOLKIT_ROOT_DIR"] = prefix  # for FindCUDA, which torch still asks
             definitions["CMAKE_CUDA_HOST_COMPILER"] = build.compiler.value.path
             definitions["NVCC_THREADS"] = "1"
             variables["CUDA_HOME"] = prefix

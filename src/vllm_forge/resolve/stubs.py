@@ -48,7 +48,8 @@ def choose_stubs(
             or any(source.startswith(inside) for source in target.sources)
         }
         brought = unlisted if project.name == FLASH_ATTENTION else set()
-        if (project.name == CUTLASS and device_code) or (readers | brought) & wanted:
+        read = device_code if project.name == CUTLASS else bool((readers | brought) & wanted)
+        if read:
             continue
         sources = {
             source.removeprefix(inside)

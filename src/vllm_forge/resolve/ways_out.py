@@ -7,6 +7,7 @@ from itertools import islice
 
 from vllm_forge.records.decision import Refused
 from vllm_forge.records.machine import Toolkit
+from vllm_forge.records.problem import Problem
 from vllm_forge.records.release import Release
 from vllm_forge.records.resolution import Resolution
 from vllm_forge.records.wishes import Device
@@ -32,7 +33,10 @@ def find_ways_out(refused: Refused, given: Given, resolve: Resolve) -> tuple[str
 
 def _leads_on(way: str, given: Given, resolve: Resolve) -> bool:
     changed = apply(way, given)
-    return changed is None or not resolve(changed).refused
+    try:
+        return changed is None or not resolve(changed).refused
+    except Problem:  # another wish (a target's name, say) means nothing there
+        return False
 
 
 def apply(way: str, given: Given) -> Given | None:
