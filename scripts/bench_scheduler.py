@@ -1,13 +1,12 @@
 """The scheduler against its bound, against plain ninja, and what its launcher costs.
 
-    python scripts/bench_scheduler.py [simulated] [hits] [cgroup]
+    python -m scripts.bench_scheduler [simulated] [hits] [cgroup]
 
 `simulated`: 400 compiles drawn from the shipped table on a simulated clock. `hits`: 425 compiles
 that end at once, with and without the launcher. `cgroup`: twelve real processes that hold real
 memory in a memory cgroup of 2 GiB, by plain ninja at every -j and by the scheduler; needs root.
 """
 
-import contextlib
 import os
 import random
 import resource
@@ -17,9 +16,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from scripts.memory_group import memory_group
 from vllm_forge.records.codec import render_json
 from vllm_forge.resolve.makespan import Job, bound_of, bound_of_jobs, place
 from vllm_forge.run.process import run_command
@@ -31,7 +31,6 @@ from vllm_forge.run.tools import build_variables, tool
 GIB = 1 << 30
 MIB = 1 << 20
 FAKE = Path(__file__).parents[1] / "tests" / "real" / "scheduler" / "fake_compiler.py"
-GROUP = Path("/sys/fs/cgroup/memory/forge-bench-scheduler")
 TWELVE = {**{f"file{number}.cpp": (580, 3.0) for number in range(11)}, "heavy.cpp": (1700, 6.0)}
 """What the twelve hold (MiB) and how long (s): the proportions of `_C` in 9 GB, in 2 GiB."""
 
@@ -141,32 +140,6 @@ def cpu_seconds() -> float:
     return sum(one.ru_utime + one.ru_stime for one in both)
 
 
-@contextlib.contextmanager
-def memory_group() -> Iterator[bool]:
-    """Everything started inside the body is in a cgroup of 2 GiB; False where none can be made."""
-    try:
-        GROUP.mkdir(exist_ok=True)
-        (GROUP / "memory.limit_in_bytes").write_text(str(2 * GIB))
-        membership = Path("/proc/self/cgroup").read_text().splitlines()
-        [before] = [line.split(":")[2] for line in membership if line.split(":")[1] == "memory"]
-        (GROUP / "cgroup.procs").write_text("0")
-    except (OSError, ValueError):
-        yield False
-        return
-    yield True
-    (Path(f"/sys/fs/cgroup/memory{before}") / "cgroup.procs").write_text("0")
-    while True:
-        with contextlib.suppress(OSError):
-            GROUP.rmdir()
-            return
-        time.sleep(0.1)
-
-
-def oom_kills() -> int:
-    words = (GROUP / "memory.oom_control").read_text().split()
-    return int(words[words.index("oom_kill") + 1])
-
-
 def cgroup(folder: Path, launcher: Path) -> None:
     print("cgroup: 11 compiles of 595 MiB and one of 1715 MiB in 2 GiB, 8 slots")
     fake = folder / "fake-g++"
@@ -177,26 +150,25 @@ def cgroup(folder: Path, launcher: Path) -> None:
         f"_C/csrc/{name}|c++ -O2": Learned(seconds, (held + 15) * MIB)
         for name, (held, seconds) in TWELVE.items()
     }
-    with memory_group() as made:
-        if not made:
+    with memory_group(2 * GIB) as group:
+        if group is None:
             print("  did not run: no memory cgroup (version 1) can be made here")
             return
         surviving = []
         for jobs in (1, 2, 3, 4, 8):
-            before = oom_kills()
+            before = group.oom_kills
             write_graph(folder, str(fake), sources)
             code, seconds = ninja(folder, jobs, {}, "-k0")
             if code == 0:
                 surviving.append(seconds)
-            print(
-                f"  ninja -j{jobs}: exit {code}, {seconds:.1f} s, {oom_kills() - before} OOM kills"
-            )
+            kills = group.oom_kills - before
+            print(f"  ninja -j{jobs}: exit {code}, {seconds:.1f} s, {kills} OOM kills")
         (folder / "costs.json").write_text(render_json(learned))
         write_graph(folder, f"{launcher} {fake}", sources)
-        before = oom_kills()
+        before = group.oom_kills
         with scheduling(settings_for(folder, launcher, 8)) as schedule:
             code, seconds = ninja(folder, schedule.jobs, schedule.variables)
-        kills = oom_kills() - before
+        kills = group.oom_kills - before
         assert schedule.record is not None  # noqa: S101 -- the schedule has ended
         # The fake compiler sleeps, so that the CPU term of the bound is not its own.
         bound = bound_of(schedule.record).seconds

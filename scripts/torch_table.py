@@ -16,8 +16,8 @@ from pathlib import Path
 import msgspec
 from packaging.utils import parse_wheel_filename
 from packaging.version import Version
-from scripts.release_table import DATA, WORK, Entry, read_entries
 
+from scripts.release_table import DATA, WORK, Entry, read_entries
 from vllm_forge.records.range_file import RangeFile
 from vllm_forge.records.torch import TorchRelease
 from vllm_forge.release.known import KnownUse

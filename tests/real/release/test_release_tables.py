@@ -1,13 +1,13 @@
 """The shipped tables against the trees, the index and torch's headers."""
 
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from packaging.version import Version
 
+from scripts import release_table
 from vllm_forge.release import (
     Question,
     SourceTree,
@@ -71,9 +71,6 @@ def test_the_shipped_tables_are_what_the_trees_say(trees: Trees, version: str) -
 @pytest.mark.parametrize("version", ["0.8.5", "0.33.0"])
 def test_an_entry_made_again_is_the_shipped_one(trees: Trees, version: str, tmp_path: Path) -> None:
     """The generator scripts are run again too, in a copy of the tree."""
-    sys.path.insert(0, str(Path(__file__).parents[3]))
-    from scripts import release_table  # noqa: PLC0415 -- not installed with the package
-
     packages = release_table.install_packages(tmp_path / "packages")
     shutil.copytree(trees(version), tmp_path / "tree", symlinks=True)
     entry = release_table.read_entry(tmp_path / "tree", packages, {})

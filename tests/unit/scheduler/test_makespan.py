@@ -1,17 +1,12 @@
 """Schedules on a simulated clock against their bound."""
 
-from collections.abc import Callable
-from pathlib import Path
-from runpy import run_path
-
 import pytest
 
+from scripts.bench_scheduler import draw_jobs
 from vllm_forge.records.schedule import Command, CompileRecord, Prediction, ScheduleRecord
 from vllm_forge.resolve.makespan import Job, bound_of, bound_of_jobs, place
 
 GIB = 1 << 30
-BENCH = Path(__file__).parents[3] / "scripts" / "bench_scheduler.py"
-draw_jobs: Callable[..., list[Job]] = run_path(str(BENCH))["draw_jobs"]
 
 
 def job(seconds: float, gibibytes: float) -> Job:

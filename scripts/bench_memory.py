@@ -1,0 +1,183 @@
+"""Real vLLM CUDA files in little memory: plain ninja at each -j, and the scheduler.
+
+    python -m scripts.bench_memory BUILD [--memory GB] [--slots N] [--heavy FILE] [--jobs 8,3,2,1]
+
+BUILD is a configured build folder of vLLM for CUDA (home/builds/KEY). Twelve of its `_C` and
+`_moe_C` files, one of them the heaviest, are compiled in a memory cgroup (version 1, root): by
+plain ninja at every -j, stopped at the first process that the kernel kills, and by the scheduler
+with the shipped table's predictions alone. About 45 minutes on two cores.
+"""
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts.memory_group import MemoryGroup, memory_group
+from vllm_forge.records.schedule import ScheduleRecord
+from vllm_forge.resolve.makespan import bound_of
+from vllm_forge.run.process import run_command
+from vllm_forge.run.scheduler import SchedulerSettings, make_launcher, scheduling
+from vllm_forge.run.tools import build_variables, tool
+
+HEAVY = "scaled_mm_c2x.cu"
+TWELVE = 12
+GIB = 1 << 30
+OF_TARGETS = ("CMakeFiles/_C.dir/", "CMakeFiles/_moe_C.dir/")
+
+
+@dataclass(frozen=True)
+class File:
+    """One compile as CMake would have it, without any launcher; run in the build folder's copy."""
+
+    output: str
+    command: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """How one build of the twelve went. `kills` counts processes the kernel killed for memory."""
+
+    code: int
+    seconds: float
+    kills: int
+    peak_bytes: int
+
+
+def read_files(build: Path, heavy: str) -> list[File]:
+    """The heavy file and eleven others, in the order CMake lists them.
+
+    The eleven are spread evenly over both targets' files.
+    """
+    said = run_command([tool("ninja"), "-C", build, "-t", "compdb"], timeout=60).stdout
+    files = [
+        File(entry["output"], _without_launcher(entry["command"]))
+        for entry in json.loads(said)
+        if entry["output"].startswith(OF_TARGETS) and entry["output"].endswith(".cu.o")
+    ]
+    [first] = [one for one in files if one.output.endswith(f"/{heavy}.o")]
+    others = [one for one in files if one is not first]
+    step = len(others) / (TWELVE - 1)
+    chosen = {first, *(others[int(place * step)] for place in range(TWELVE - 1))}
+    return [one for one in files if one in chosen]
+
+
+def _without_launcher(command: str) -> str:
+    words = command.split(" ")
+    return " ".join(words[1:]) if words[0].endswith("/forge-launch") else command
+
+
+def write_graph(folder: Path, files: Sequence[File], launcher: str) -> None:
+    """A fresh build folder of the twelve alone."""
+    lines = ["rule compile\n  command = $said"]
+    for one in files:
+        (folder / one.output).parent.mkdir(parents=True, exist_ok=True)
+        said = f"{launcher}{one.command}".replace("$", "$$")
+        lines += [f"build {one.output}: compile", f"  said = {said}"]
+    (folder / "build.ninja").write_text("\n".join([*lines, ""]))
+
+
+def ninja(
+    folder: Path, jobs: int, group: MemoryGroup, variables: Mapping[str, str], *, until_kill: bool
+) -> Run:
+    """Run it; with `until_kill` the first kill ends it: that build has failed."""
+    before = group.oom_kills
+    group.forget_peak()
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        [tool("ninja"), "-C", folder, f"-j{jobs}"],
+        env=build_variables(**variables),
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(0.5):
+            if until_kill and group.oom_kills > before:
+                os.killpg(process.pid, signal.SIGKILL)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    code = process.wait()
+    ended.set()
+    watcher.join()
+    seconds = time.perf_counter() - began
+    return Run(code, seconds, group.oom_kills - before, group.peak_bytes)
+
+
+def told(name: str, run: Run) -> str:
+    return (
+        f"  {name:14} exit {run.code:3}, {run.seconds:7.1f} s, {run.kills} OOM kills, "
+        f"peak {run.peak_bytes / GIB:.1f} GiB"
+    )
+
+
+def measure(asked: argparse.Namespace, group: MemoryGroup, folder: Path) -> None:
+    files = read_files(asked.build, asked.heavy)
+    print("\n".join(f"  {one.output}" for one in files))
+    surviving: dict[int, float] = {}
+    ours, record = scheduled(files, asked.slots, group, folder / "ours")
+    bound = bound_of(record).seconds
+    print(f"{told('scheduled', ours)}, {ours.seconds / bound:.2f} × its bound", flush=True)
+    for note in record.notes:
+        print(f"    {note}")
+    for jobs in (int(word) for word in asked.jobs.split(",")):
+        place = folder / f"j{jobs}"
+        place.mkdir()
+        write_graph(place, files, "")
+        plain = ninja(place, jobs, group, {}, until_kill=True)
+        print(told(f"ninja -j{jobs}", plain), flush=True)
+        if plain.code == 0:
+            surviving[jobs] = plain.seconds
+    if surviving:
+        best = min(surviving, key=lambda jobs: surviving[jobs])
+        ratio = surviving[best] / ours.seconds
+        print(f"  {ratio:.2f} × as fast as the best -j that survives (-j{best})")
+
+
+def scheduled(
+    files: Sequence[File], slots: int, group: MemoryGroup, folder: Path
+) -> tuple[Run, ScheduleRecord]:
+    folder.mkdir()
+    launcher = make_launcher(folder / "forge-launch", "g++", run_command)
+    write_graph(folder, files, f"{launcher} ")
+    settings = SchedulerSettings(
+        build=folder,
+        costs=folder / "costs.json",
+        record=folder / "schedule.json",
+        launcher=launcher,
+        cores=slots,
+    )
+    with scheduling(settings) as schedule:
+        ours = ninja(folder, schedule.jobs, group, schedule.variables, until_kill=False)
+    assert schedule.record is not None  # noqa: S101 -- the schedule has ended
+    return ours, schedule.record
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("build", type=Path)
+    parser.add_argument("--memory", type=float, default=9.0, help="GB of the cgroup")
+    parser.add_argument("--slots", type=int, default=8)
+    parser.add_argument("--heavy", default=HEAVY)
+    parser.add_argument("--jobs", default="8,3,2,1")
+    asked = parser.parse_args()
+    print(f"memory: {TWELVE} files of {asked.build.name} in {asked.memory} GB, {asked.slots} slots")
+    with memory_group(int(asked.memory * 1e9)) as group, tempfile.TemporaryDirectory() as folder:
+        if group is None:
+            print("  did not run: no memory cgroup (version 1) can be made here")
+            return
+        measure(asked, group, Path(folder))
+
+
+if __name__ == "__main__":
+    main()
