@@ -35,6 +35,7 @@ VERBS = {
     "dequantize": "Make an equivalent BF16 checkpoint.",
     "run": "Generate text from a checkpoint; the way to run it here is chosen and shown.",
     "explain": "The cause of a failed log, the line that proves it, and what to do.",
+    "report": "The last build as one HTML page: timeline, memory, bound, what was left alone.",
     "serve": "Serve a checkpoint with vLLM's OpenAI-compatible server.",
 }
 """Each verb is a module of its own, loaded when used: `--help` imports none of them."""

@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -26,8 +27,10 @@ from vllm_forge.run.environment import python_of
 from vllm_forge.run.execute import execute
 from vllm_forge.run.receipts import marks_of, why_redo_any
 from vllm_forge.run.register import build_wheel
+from vllm_forge.run.scheduler import read_latest
 from vllm_forge.run.standing import Standing, keep_standing, sign, standing_file
 from vllm_forge.show.plan import render_plan
+from vllm_forge.show.schedule import render_summary
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +113,7 @@ def build_document(
     wishes: Wishes, common: Common, extras: Extras, *, dry_run: bool
 ) -> BuildDocument | None:
     """Plan and execute; None when only the plan was to be shown."""
+    began = datetime.now(UTC)
     with watching(quiet=common.quiet or dry_run) as emit:
         doors = open_doors(common.place, emit, offline=wishes.offline)
         made = _plan(wishes, doors, extras)
@@ -126,6 +130,9 @@ def build_document(
         receipts = execute(made, doors)
         built = built_of(made, receipts)
         keep_built(built, doors.home)
+    if not common.quiet:
+        for line in summary_since(began, doors.home.receipts(made.key)):
+            say(line)
     return BuildDocument(
         "unchanged" if unchanged else "built",
         made,
@@ -133,6 +140,14 @@ def build_document(
         built.environment,
         None if extras.wheel is None else str(wheel_of(made, built, extras.wheel)),
     )
+
+
+def summary_since(began: datetime, receipts: Path) -> tuple[str, ...]:
+    """Lines about the compiles since then; () where there were none."""
+    record = read_latest(receipts)
+    if record is None or datetime.fromisoformat(record.started) < began:
+        return ()
+    return (*render_summary(record), "in full: vllm-forge report")
 
 
 def _plan(wishes: Wishes, doors: Doors, extras: Extras) -> Plan:

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class StepStarted:
-    """`at` is seconds on the monotonic clock, as in every event."""
+    """`at` is seconds on the monotonic clock, as in every event; `because` says why it is done."""
 
     step: str
     title: str
     at: float
+    because: str = ""
 
 
 @dataclass(frozen=True, slots=True)

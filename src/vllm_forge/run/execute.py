@@ -12,6 +12,7 @@ from vllm_forge.run.doing.native import source_facts
 from vllm_forge.run.doors import Doors
 from vllm_forge.run.files import DISK_FAULTS, disk_failed
 from vllm_forge.run.lock import locked
+from vllm_forge.run.outcomes import Outcomes
 from vllm_forge.run.receipts import (
     Mark,
     marks_of,
@@ -35,8 +36,13 @@ def execute(plan: Plan, doors: Doors) -> tuple[Receipt, ...]:
 
     with locked(doors.home.lock(plan.key), on_wait=waiting):
         receipts: dict[str, Receipt] = {}
-        for step, mark in zip(plan.steps, marks_of(plan), strict=True):
-            receipts[step.name] = _one(step, mark, plan, doors, receipts)
+        outcomes = Outcomes(plan, doors.emit)
+        heard = replace(doors, emit=outcomes.emit)
+        try:
+            for step, mark in zip(plan.steps, marks_of(plan), strict=True):
+                receipts[step.name] = _one(step, mark, plan, heard, receipts)
+        finally:
+            outcomes.keep(doors.home.receipts(plan.key))
         return tuple(receipts.values())
 
 
@@ -51,7 +57,8 @@ def _one(step: Step, mark: Mark, plan: Plan, doors: Doors, receipts: dict[str, R
     if reason is None and kept is not None:
         doors.emit(StepSkipped(step.name, step.title, "unchanged since it was done", monotonic()))
         return kept
-    doors.emit(StepStarted(step.name, step.title, monotonic()))
+    again = "" if kept is None else reason or ""
+    doors.emit(StepStarted(step.name, step.title, monotonic(), again))
     log = doors.home.logs(plan.key) / f"{step.name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     log.unlink(missing_ok=True)

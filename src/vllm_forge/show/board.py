@@ -48,8 +48,9 @@ class Board:
 def advance(board: Board, event: Event) -> Board:
     """The board after one more event."""
     match event:
-        case StepStarted(step, title, at):
-            return replace(board, rows=(*board.rows, Row(step, title, "running", at)))
+        case StepStarted(step, title, at, because):
+            row = Row(step, title, "running", at, detail=because)
+            return replace(board, rows=(*board.rows, row))
         case StepSkipped(step, title, reason, at):
             row = Row(step, title, "skipped", at, at, reason)
             return replace(board, rows=(*board.rows, row))

@@ -15,8 +15,8 @@ from vllm_forge.show.board import render_amount
 def render_line(event: Event, last: StepProgress | None) -> str | None:
     """None for what is not worth a line; progress speaks when a file more is done."""
     match event:
-        case StepStarted(step, title, _):
-            return f"[{step}] {title}"
+        case StepStarted(step, title, _, because):
+            return f"[{step}] {title}" + (f" ({because})" if because else "")
         case StepSkipped(step, title, reason, _):
             return f"[{step}] {title}: {reason}"
         case StepFinished(step, _, summary):

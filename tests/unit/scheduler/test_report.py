@@ -10,6 +10,7 @@ import pytest
 from vllm_forge.cli.common import Common
 from vllm_forge.cli.report import report
 from vllm_forge.records.codec import render_json
+from vllm_forge.records.outcome import LastBuild, Outcome
 from vllm_forge.records.problem import ExitCode, Problem
 from vllm_forge.records.receipt import Receipt
 from vllm_forge.records.schedule import (
@@ -19,7 +20,7 @@ from vllm_forge.records.schedule import (
     Prediction,
     ScheduleRecord,
 )
-from vllm_forge.show.report import render_report
+from vllm_forge.show.report import Story, render_report
 from vllm_forge.show.schedule import render_summary
 from vllm_forge.show.trace import render_trace
 
@@ -63,6 +64,15 @@ RECEIPTS = (
     Receipt("configure", "f", (), 3.0, "2026-11-23T19:00:00+00:00"),
     Receipt("compile", "f", (), 42.0, "2026-11-23T20:00:42+00:00", {}, 60.0, GIB),
 )
+LAST = LastBuild(
+    "2026-11-23T19:59:58.000+00:00",
+    44.0,
+    (
+        Outcome("configure", "configure with CMake", "kept", "unchanged since it was done"),
+        Outcome("compile", "compile _C", "failed", "the compile failed", 40.0),
+        Outcome("register", "register the editable install", "not reached"),
+    ),
+)
 
 
 def data_of(page: str) -> dict[str, object]:
@@ -92,7 +102,7 @@ def test_others_on_the_machine_are_told_of() -> None:
 
 
 def test_the_page_holds_every_compile_and_nothing_from_elsewhere() -> None:
-    page = render_report(RECORD, RECEIPTS, title="a <build>")
+    page = render_report(Story("a <build>", RECORD, RECEIPTS, LAST))
     assert "<title>a &lt;build&gt;</title>" in page
     assert MARKUP not in page
     assert not re.search(r"(src|href)=\"(?!data:)", page)
@@ -104,9 +114,14 @@ def test_the_page_holds_every_compile_and_nothing_from_elsewhere() -> None:
     assert data["notes"] == ["said on the way"]
     steps = data["steps"]
     assert isinstance(steps, list)
-    assert [(one["name"], one["before"]) for one in steps] == [
-        ("configure", True),
-        ("compile", False),
+    assert [(one["name"], one["state"], one["seconds"]) for one in steps] == [
+        ("configure", "kept", 3.0),
+        ("compile", "failed", 40.0),
+        ("register", "not reached", None),
+    ]
+    assert [what for what, _ in data["when"]] == [  # type: ignore[attr-defined]
+        "the last build began",
+        "these compiles began",
     ]
 
 
@@ -132,7 +147,7 @@ def test_report_writes_the_page_and_the_trace(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     home = home_with(tmp_path, "older", "younger")
-    report(common=Common(home=home, json=True))
+    report(trace=tmp_path / "trace.json", common=Common(home=home, json=True))
     said = json.loads(capsys.readouterr().out)
     assert said["path"] == str(home / "receipts" / "younger" / "report.html")
     compiles = data_of(Path(said["path"]).read_text())["compiles"]
@@ -150,6 +165,24 @@ def test_report_says_the_path_on_stdout_and_the_figures_on_stderr(
     assert said.out == f"{output}\n"
     assert "efficiency 76%" in said.err
     assert output.exists()
+
+
+def test_a_last_build_that_compiled_nothing_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = home_with(tmp_path, "key")
+    last = replace(LAST, started="2026-11-23T21:00:00.000+00:00")
+    (home / "receipts" / "key" / "last-build.json").write_text(render_json(last))
+    report(common=Common(home=home))
+    said = capsys.readouterr()
+    assert said.err.startswith("the last build compiled nothing\n3 compiled")
+    assert "in a build before it" in Path(said.out.strip()).read_text()
+    (home / "receipts" / "key" / "schedule.json").unlink()
+    report(common=Common(home=home))
+    assert capsys.readouterr().err == "the last build compiled nothing\n"
+    with pytest.raises(Problem, match="nothing was compiled") as caught:
+        report(trace=tmp_path / "trace.json", common=Common(home=home))
+    assert caught.value.exit_code == ExitCode.USAGE
 
 
 @pytest.mark.parametrize(("text", "code"), [(None, ExitCode.USAGE), ("{", ExitCode.BAD_INPUT)])

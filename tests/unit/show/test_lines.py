@@ -18,6 +18,7 @@ from vllm_forge.show.lines import render_line
     ("event", "line"),
     [
         (StepStarted("source", "vLLM 0.10.1", 0), "[source] vLLM 0.10.1"),
+        (StepStarted("compile", "compile _C", 0, "written"), "[compile] compile _C (written)"),
         (StepSkipped("source", "vLLM 0.10.1", "unchanged", 0), "[source] vLLM 0.10.1: unchanged"),
         (StepFinished("source", 1, "/tree"), "[source] done: /tree"),
         (StepFailed("source", 1, "cut off"), "[source] failed: cut off"),

@@ -2,7 +2,7 @@
 
 from vllm_forge.run.scheduler.floor import Snapshot
 from vllm_forge.run.scheduler.install import make_launcher
-from vllm_forge.run.scheduler.kept import RECORD, read_receipts, read_record
+from vllm_forge.run.scheduler.kept import RECORD, read_latest, read_receipts, read_record
 from vllm_forge.run.scheduler.schedule import Schedule, SchedulerSettings, scheduling
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "SchedulerSettings",
     "Snapshot",
     "make_launcher",
+    "read_latest",
     "read_receipts",
     "read_record",
     "scheduling",
