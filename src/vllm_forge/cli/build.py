@@ -16,7 +16,7 @@ from vllm_forge.cli.planning import make_plan
 from vllm_forge.cli.watching import watching
 from vllm_forge.records.built import Built
 from vllm_forge.records.codec import render_json
-from vllm_forge.records.plan import Compile, Environment, Plan, Register
+from vllm_forge.records.plan import Compile, Configure, Environment, Plan, Register
 from vllm_forge.records.problem import ExitCode
 from vllm_forge.records.receipt import Receipt
 from vllm_forge.records.wishes import Wishes
@@ -162,6 +162,7 @@ def built_of(plan: Plan, receipts: tuple[Receipt, ...]) -> Built:
     actions = [step.action for step in plan.steps]
     register = next(action for action in actions if isinstance(action, Register))
     environment = next(action for action in actions if isinstance(action, Environment))
+    configure = next(action for action in actions if isinstance(action, Configure))
     compiled = [
         receipt
         for step, receipt in zip(plan.steps, receipts, strict=True)
@@ -179,6 +180,8 @@ def built_of(plan: Plan, receipts: tuple[Receipt, ...]) -> Built:
         gpu_arch=tuple(plan.choices["gpu_arch"].value or ()),
         extensions=tuple(thing.path for receipt in compiled for thing in receipt.made),
         targets=plan.targets,
+        build=configure.build,
+        toolkit=configure.variables.get("CUDA_HOME"),
     )
 
 

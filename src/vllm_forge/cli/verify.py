@@ -1,11 +1,13 @@
 """`verify`: prove an environment."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from vllm_forge.cli.common import Common, environment, put_json, show
+from vllm_forge.cli.proving import Imports, prove_gpu_code, prove_imports, prove_present
 from vllm_forge.records.built import Built
 from vllm_forge.records.check import Check, CheckStatus
 from vllm_forge.records.home import Home
@@ -17,6 +19,7 @@ from vllm_forge.verify.binary import prove_binaries
 from vllm_forge.verify.environment import prove_import
 from vllm_forge.verify.generation import prove_generation
 
+STUB = "lib64/stubs/libcuda.so"
 SITE_PACKAGES = "import json, sysconfig; print(json.dumps(sysconfig.get_paths()['purelib']))"
 
 
@@ -65,9 +68,11 @@ def verify_document(built: Built, home: Home, *, generate: bool) -> VerifyDocume
     site_packages = Path(json.loads(said.stdout))
     work_in = home.path / "scratch"
     work_in.mkdir(parents=True, exist_ok=True)
-    checks = [*_prove_present(built)]
+    checks = [*prove_present(built)]
     present = [Path(path) for path in built.extensions if Path(path).exists()]
-    checks += prove_binaries(present, site_packages, built.gpu_arch, run_command)
+    stub = Path(built.toolkit) / STUB if built.toolkit else None
+    checks += prove_binaries(present, site_packages, built.gpu_arch, run_command, stub)
+    checks += prove_gpu_code(built, present, run_command)
     logs.mkdir(parents=True, exist_ok=True)
     log = logs / "verify.log"
     log.unlink(missing_ok=True)
@@ -75,11 +80,12 @@ def verify_document(built: Built, home: Home, *, generate: bool) -> VerifyDocume
     checks += prove_import(
         python, expected=built.version, tree=Path(built.tree), run=long_run, cwd=work_in
     )
+    imports = prove_imports(built, present, long_run, work_in)
+    checks += imports.checks
     text: str | None = None
-    failed = any(check.status is CheckStatus.FAILED for check in checks)
-    if generate and failed:
-        why = "not asked: an earlier check failed"
-        checks.append(Check("generate:tiny-llama", CheckStatus.SKIPPED, why))
+    reason = why_not_generate(built, checks, imports)
+    if generate and reason is not None:
+        checks.append(Check("generate:tiny-llama", CheckStatus.SKIPPED, f"not asked: {reason}"))
     elif generate:
         check, generated = prove_generation(
             python,
@@ -95,23 +101,13 @@ def verify_document(built: Built, home: Home, *, generate: bool) -> VerifyDocume
     return VerifyDocument("failed" if failed else "passed", tuple(checks), built.environment, text)
 
 
-def _prove_present(built: Built) -> tuple[Check, ...]:
-    """Whether each planned target's extension is where the package looks for it."""
-    checks: list[Check] = []
-    for target in built.targets:
-        if not target.build:
-            checks.append(Check(f"target:{target.name}", CheckStatus.SKIPPED, target.because))
-            continue
-        found = [path for path in built.extensions if Path(path).name.startswith(f"{target.name}.")]
-        there = bool(found) and Path(found[0]).exists()
-        checks.append(
-            Check(
-                f"target:{target.name}",
-                CheckStatus.PASSED if there else CheckStatus.FAILED,
-                found[0] if there else f"{(found or [target.name])[0]} is missing",
-            )
-        )
-    return tuple(checks)
+def why_not_generate(built: Built, checks: Sequence[Check], imports: Imports) -> str | None:
+    """What makes running the engine pointless; None where it should work."""
+    if any(check.status is CheckStatus.FAILED for check in checks):
+        return "an earlier check failed"
+    if built.device == "cuda" and imports.devices == 0:
+        return f"no GPU that torch can use here: {imports.why}"
+    return None
 
 
 def show_checks(document: VerifyDocument, common: Common) -> None:

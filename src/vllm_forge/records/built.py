@@ -12,7 +12,8 @@ class Built:
     """`extensions` are paths of what was built or reused; `targets` what was planned, and left out.
 
     `torch` is the proven version with its local part; `python` the environment's own interpreter;
-    `gpu_arch` the compute capabilities it was compiled for.
+    `gpu_arch` the compute capabilities it was compiled for. `build` is the folder with build.ninja,
+    `toolkit` the prefix of the nvcc that compiled; None where another forge did not say.
     """
 
     key: str
@@ -26,3 +27,5 @@ class Built:
     gpu_arch: tuple[str, ...]
     extensions: tuple[str, ...]
     targets: tuple[PlannedTarget, ...]
+    build: str | None = None
+    toolkit: str | None = None

@@ -68,11 +68,16 @@ def count_covered(machine: Sequence[GpuCode]) -> dict[str, int]:
 
 
 def prove_binaries(
-    paths: Sequence[Path], site_packages: Path, wanted: Sequence[str], run: RunCommand
+    paths: Sequence[Path],
+    site_packages: Path,
+    wanted: Sequence[str],
+    run: RunCommand,
+    driver: Path | None = None,
 ) -> tuple[Check, ...]:
     """Symbols, needed libraries, the system's versions, and code for the `wanted` capabilities.
 
-    `wanted` is empty for a build without a GPU. One group of checks for each of `paths`.
+    `wanted` is empty for a build without a GPU. `driver` is libcuda, or a toolkit's stub of it,
+    which exports the same names. One group of checks for each of `paths`.
 
     Raises:
         Problem: exit 5, when a file is not a readable ELF shared object.
@@ -80,7 +85,11 @@ def prove_binaries(
     extensions = [read_extension(path) for path in paths]
     libraries = find_torch_libraries(site_packages)
     system = read_system_libraries(run, extensions[0].machine) if extensions else {}
-    symbols = prove_symbols_of_all(extensions, libraries, run)
+    needed = dict.fromkeys(name for extension in extensions for name in extension.needed)
+    given = [*libraries, *(system[name] for name in needed if name in system)]
+    if driver is not None and driver.exists():
+        given.append(driver)
+    symbols = prove_symbols_of_all(extensions, given, run)
     checks: list[Check] = []
     for path, extension, check in zip(paths, extensions, symbols, strict=True):
         checks += [

@@ -1,0 +1,140 @@
+"""Prove what was built, from the files and by importing them: everything short of a GPU."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vllm_forge.cli.common import environment
+from vllm_forge.records.built import Built
+from vllm_forge.records.check import Check, CheckStatus
+from vllm_forge.records.compiled import CompiledSource
+from vllm_forge.records.doors import RunCommand
+from vllm_forge.release.registrations import parse_registrations
+from vllm_forge.run.driver_stubs import lay_driver_stubs
+from vllm_forge.verify.covering import prove_sources
+from vllm_forge.verify.cuobjdump import prove_cuobjdump
+from vllm_forge.verify.elf import read_extension
+from vllm_forge.verify.extensions import (
+    Session,
+    import_extensions,
+    missing_driver,
+    prove_extensions,
+    prove_registered,
+)
+from vllm_forge.verify.fatbin import read_gpu_code
+from vllm_forge.verify.ninja_file import read_compiled
+
+SOURCES = ("*.cu", "*.cpp", "*.cc")
+
+
+@dataclass(frozen=True, slots=True)
+class Imports:
+    """The checks of importing, and what torch can use here: None where it was not asked."""
+
+    checks: tuple[Check, ...]
+    devices: int | None
+    why: str | None
+
+
+def prove_present(built: Built) -> tuple[Check, ...]:
+    """Whether each planned target's extension is where the package looks for it."""
+    checks: list[Check] = []
+    for target in built.targets:
+        name = f"target:{target.name}"
+        if not target.build:
+            checks.append(Check(name, CheckStatus.SKIPPED, f"not built: {target.because}"))
+            continue
+        found = [path for path in built.extensions if Path(path).name.startswith(f"{target.name}.")]
+        there = bool(found) and Path(found[0]).exists()
+        checks.append(
+            Check(
+                name,
+                CheckStatus.PASSED if there else CheckStatus.FAILED,
+                found[0] if there else f"{(found or [target.name])[0]} is missing",
+            )
+        )
+    return tuple(checks)
+
+
+def prove_gpu_code(built: Built, present: Sequence[Path], run: RunCommand) -> tuple[Check, ...]:
+    """Source by source against what nvcc was told, and entry by entry against cuobjdump."""
+    if not built.gpu_arch:
+        return ()
+    compiled = read_compiled(Path(built.build)) if built.build else {}
+    cuobjdump = Path(built.toolkit or "", "bin", "cuobjdump")
+    program = cuobjdump if built.toolkit and cuobjdump.exists() else "cuobjdump"
+    checks: list[Check] = []
+    for path in present:
+        codes = read_gpu_code(path)
+        sources = compiled.get(path.name, ())
+        if any(source.codes is not None for source in sources):
+            checks.append(prove_sources(path.name, codes, sources, built.gpu_arch))
+        if codes:
+            checks.append(prove_cuobjdump(path, codes, program, run))
+    return tuple(checks)
+
+
+def prove_imports(built: Built, present: Sequence[Path], run: RunCommand, cwd: Path) -> Imports:
+    """Each extension imported for real; where only the driver is missing, with stubs of it."""
+    paths = {name: path for path in present if (name := module_of(path, Path(built.tree)))}
+    if not paths:
+        return Imports((), None, None)
+    python = Path(built.python)
+    real = import_extensions(python, list(paths), environ=environment(), run=run, cwd=cwd)
+    waiting = [name for name, one in real.modules.items() if missing_driver(one.error)]
+    stubbed: Session | None = None
+    if waiting and built.toolkit:
+        folder = lay_driver_stubs(Path(built.toolkit), cwd / "driver-stubs")
+        if folder is not None:
+            variables = with_libraries(environment(), folder)
+            stubbed = import_extensions(python, waiting, environ=variables, run=run, cwd=cwd)
+    seen = {**real.modules, **({} if stubbed is None else stubbed.modules)}
+    compiled = read_compiled(Path(built.build)) if built.build else {}
+    checks = list(prove_extensions(real, stubbed))
+    for name, path in paths.items():
+        if name in seen and seen[name].error is None:
+            wanted, elsewhere = expected(built, path, compiled.get(path.name, ()))
+            checks.append(prove_registered(path.name, seen[name].operators, wanted, elsewhere))
+    return Imports(tuple(checks), real.devices, real.why)
+
+
+def module_of(path: Path, tree: Path) -> str | None:
+    """`TREE/vllm/vllm_flash_attn/_vllm_fa2_C.abi3.so` → `vllm.vllm_flash_attn._vllm_fa2_C`.
+
+    None for a library that Python cannot import, or one that lies elsewhere.
+    """
+    if read_extension(path).module is None or not path.is_relative_to(tree):
+        return None
+    inside = path.relative_to(tree)
+    return ".".join((*inside.parent.parts, path.name.partition(".")[0]))
+
+
+def with_libraries(environ: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """LD_LIBRARY_PATH with `folder` first."""
+    before = environ.get("LD_LIBRARY_PATH")
+    return {**environ, "LD_LIBRARY_PATH": f"{folder}:{before}" if before else str(folder)}
+
+
+def expected(
+    built: Built, path: Path, sources: Sequence[CompiledSource]
+) -> tuple[tuple[str, ...], Mapping[str, Sequence[str]]]:
+    """(operators its sources define for sure, operator → sources left out that implement it)."""
+    target = path.name.partition(".")[0]
+    compiled = {source.path for source in sources}
+    tree = Path(built.tree)
+    certain: dict[str, None] = {}
+    elsewhere: defaultdict[str, list[str]] = defaultdict(list)
+    for pattern in SOURCES:
+        for file in sorted((tree / "csrc").rglob(pattern)):
+            text = file.read_text(encoding="utf-8", errors="replace")
+            if ".def(" not in text and ".impl(" not in text:
+                continue
+            inside = str(file.relative_to(tree))
+            for one in parse_registrations(text, inside, target, built.device):
+                if str(file) in compiled:
+                    if one.certain and not one.implements:
+                        certain[one.operator] = None
+                elif one.implements:
+                    elsewhere[one.operator].append(inside)
+    return tuple(certain), elsewhere

@@ -1,0 +1,47 @@
+"""Run by the built environment: import extensions, and ask torch's dispatcher what they brought.
+
+argv: module names. A JSON line on stdout before each import (`{"trying": NAME}`), so that one that
+ends the interpreter is known by name, and one after it: `error` (None where it imports) and
+`operators`, each with whether torch has an implementation of it under any key. At the end a line
+with the `devices` torch can use for CUDA and, where there are none, `why`.
+"""
+
+import importlib
+import json
+import sys
+
+import torch
+
+
+def main() -> None:
+    for name in sys.argv[1:]:
+        say({"trying": name})
+        before = set(torch._C._dispatch_get_all_op_names())  # noqa: SLF001 -- torch has no other way
+        error = None
+        try:
+            importlib.import_module(name)
+        except Exception as fault:  # noqa: BLE001 -- whatever it is, it is the answer
+            error = f"{type(fault).__name__}: {fault}".splitlines()[0]
+        after = set(torch._C._dispatch_get_all_op_names()) - before  # noqa: SLF001 -- as above
+        operators = {one: torch._C._dispatch_has_kernel(one) for one in sorted(after)}  # noqa: SLF001
+        say({"module": name, "error": error, "operators": operators})
+    devices = torch.cuda.device_count()
+    say({"devices": devices, "why": None if devices else why_no_device()})
+
+
+def why_no_device() -> str:
+    """What torch says when it is made to start CUDA."""
+    try:
+        torch.cuda.init()
+    except Exception as fault:  # noqa: BLE001 -- whatever it is, it is the answer
+        return f"{type(fault).__name__}: {fault}".splitlines()[0]
+    return "torch starts CUDA and sees no GPU"
+
+
+def say(answer: dict[str, object]) -> None:
+    sys.stdout.write(f"\nvllm-forge-answer {json.dumps(answer)}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
