@@ -27,7 +27,7 @@ lint: $(VENV)/dev.ready
 	$(BIN)/lint-imports
 
 bench: $(VENV)/dev.ready ## ratios and bounds, measured in one run
-	$(BIN)/python scripts/bench.py $(ARGS)
+	$(BIN)/python -m scripts.bench $(ARGS)
 
 bench-explain: $(VENV)/dev.ready
 	$(BIN)/python scripts/bench_explain.py $(ARGS)

@@ -27,4 +27,4 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     session.install("-e", ".[dev]")
-    session.run("python", "scripts/bench.py")
+    session.run("python", "-m", "scripts.bench", "build")

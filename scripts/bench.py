@@ -1,84 +1,47 @@
 """Ratios and bounds, measured in one run on this machine: `make bench`.
 
-    python scripts/bench.py [--home DIR] [--runs N]
+    python -m scripts.bench [--home DIR] [PART ...]
 
-Without --home a fresh one is made, so that the compile is a real one (about three minutes on two
-cores); with it, an existing build is measured and the compile's figures are those of its receipt.
+Each part is a script of its own with the home as its only argument; without --home a fresh one is
+made and all of them share it. Parts that cannot run here say so. `make bench ARGS="build loop"`.
 """
 
 import argparse
-import json
-import os
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-FORGE = Path(sys.executable).parent / "vllm-forge"
-BUILD = ["build", "--vllm", "0.10.1", "--device", "cpu", "--json"]
+PARTS = {
+    "build": "the CPU target against its bound; doing nothing",
+    "scheduler": "simulated machines, cache hits, little memory with pretended compilers",
+    "memory": "twelve real CUDA files in 9 GB: plain ninja and the scheduler (45 minutes)",
+}
+"""Part → what it measures; its script is `bench_PART.py`."""
 
 
-def run(home: Path, *words: str) -> tuple[float, str]:
-    """Wall seconds and stdout of one `vllm-forge WORDS`."""
-    started = time.perf_counter()
-    done = subprocess.run(
-        [FORGE, *words],
-        env={**os.environ, "VLLM_FORGE_HOME": str(home)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        check=True,
-    )
-    return time.perf_counter() - started, done.stdout
-
-
-def typical(home: Path, runs: int, *words: str) -> float:
-    """Median wall seconds after one warm-up."""
-    run(home, *words)
-    return statistics.median(run(home, *words)[0] for _ in range(runs))
-
-
-def interpreter(runs: int) -> float:
-    """Seconds to start this Python and end it: below that no command can go."""
-
-    def once() -> float:
-        started = time.perf_counter()
-        subprocess.run([sys.executable, "-c", ""], check=True)
-        return time.perf_counter() - started
-
-    return statistics.median(once() for _ in range(runs))
-
-
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--home", type=Path)
-    parser.add_argument("--runs", type=int, default=7)
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], metavar="PART")
     asked = parser.parse_args()
+    failed = []
     with tempfile.TemporaryDirectory(prefix="forge-bench-") as folder:
         home = asked.home or Path(folder)
-        document = json.loads(run(home, *BUILD)[1])
-        compile_step = next(one for one in document["receipt"] if one["step"] == "compile")
-        jobs = document["plan"]["choices"]["jobs"]["value"]
-        floor = interpreter(asked.runs)
-        print(f"python -c ''           {floor:8.3f} s  (the floor of what follows)")
-        for name, words in {
-            "--help": ["--help"],
-            "plan, warm": ["plan", "--vllm", "0.10.1", "--device", "cpu", "--quiet"],
-            "build, nothing changed": BUILD,
-        }.items():
-            seconds = typical(home, asked.runs, *words)
-            print(f"{name:22} {seconds:8.3f} s  {seconds / floor:6.1f} × python -c ''")
-        bound = float(compile_step["facts"]["bound_seconds"])
-        ratio = compile_step["seconds"] / bound
-        print(
-            f"{'compile':22} {compile_step['seconds']:8.1f} s  {ratio:6.2f} × its bound "
-            f"{bound:.1f} s = max(longest file + link, ΣCPU / {jobs} jobs), "
-            f"ΣCPU {compile_step['cpu_seconds']:.0f} s, "
-            f"peak {compile_step['peak_bytes'] / 2**30:.1f} GiB"
-        )
+        for part in asked.parts or PARTS:
+            print(f"== {part}: {PARTS[part]}", flush=True)
+            began = time.monotonic()
+            done = subprocess.run(
+                [sys.executable, "-m", f"scripts.bench_{part}", "--home", home], check=False
+            )
+            print(f"   ({time.monotonic() - began:.0f} s)", flush=True)
+            if done.returncode:
+                failed.append(part)
+    if failed:
+        print(f"failed: {', '.join(failed)}")
+    return bool(failed)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

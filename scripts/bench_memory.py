@@ -1,11 +1,11 @@
 """Real vLLM CUDA files in little memory: plain ninja at each -j, and the scheduler.
 
-    python -m scripts.bench_memory BUILD [--memory GB] [--slots N] [--heavy FILE] [--jobs 8,3,2,1]
+    python -m scripts.bench_memory [--home DIR] [--memory GB] [--slots N] [--jobs 8,3,2,1]
 
-BUILD is a configured build folder of vLLM for CUDA (home/builds/KEY). Twelve of its `_C` and
-`_moe_C` files, one of them the heaviest, are compiled in a memory cgroup (version 1, root): by
-plain ninja at every -j, stopped at the first process that the kernel kills, and by the scheduler
-with the shipped table's predictions alone. About 45 minutes on two cores.
+Twelve `_C` and `_moe_C` files of vLLM 0.10.1 for 8.9, one of them the heaviest, are compiled in a
+memory cgroup (version 1, root): by the scheduler with the shipped table's predictions alone, and by
+plain ninja at every -j, stopped at the first process that the kernel kills. The build folder is
+configured first where the home has none. About 45 minutes on two cores.
 """
 
 import argparse
@@ -20,6 +20,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from scripts.configured_build import configure_build
 from scripts.memory_group import MemoryGroup, memory_group
 from vllm_forge.records.schedule import ScheduleRecord
 from vllm_forge.resolve.makespan import bound_of
@@ -51,7 +52,7 @@ class Run:
     peak_bytes: int
 
 
-def read_files(build: Path, heavy: str) -> list[File]:
+def read_files(build: Path) -> list[File]:
     """The heavy file and eleven others, in the order CMake lists them.
 
     The eleven are spread evenly over both targets' files.
@@ -62,7 +63,7 @@ def read_files(build: Path, heavy: str) -> list[File]:
         for entry in json.loads(said)
         if entry["output"].startswith(OF_TARGETS) and entry["output"].endswith(".cu.o")
     ]
-    [first] = [one for one in files if one.output.endswith(f"/{heavy}.o")]
+    [first] = [one for one in files if one.output.endswith(f"/{HEAVY}.o")]
     others = [one for one in files if one is not first]
     step = len(others) / (TWELVE - 1)
     chosen = {first, *(others[int(place * step)] for place in range(TWELVE - 1))}
@@ -121,8 +122,9 @@ def told(name: str, run: Run) -> str:
     )
 
 
-def measure(asked: argparse.Namespace, group: MemoryGroup, folder: Path) -> None:
-    files = read_files(asked.build, asked.heavy)
+def measure(
+    files: Sequence[File], asked: argparse.Namespace, group: MemoryGroup, folder: Path
+) -> None:
     print("\n".join(f"  {one.output}" for one in files))
     surviving: dict[int, float] = {}
     ours, record = scheduled(files, asked.slots, group, folder / "ours")
@@ -165,18 +167,19 @@ def scheduled(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("build", type=Path)
+    parser.add_argument("--home", type=Path)
     parser.add_argument("--memory", type=float, default=9.0, help="GB of the cgroup")
     parser.add_argument("--slots", type=int, default=8)
-    parser.add_argument("--heavy", default=HEAVY)
     parser.add_argument("--jobs", default="8,3,2,1")
     asked = parser.parse_args()
-    print(f"memory: {TWELVE} files of {asked.build.name} in {asked.memory} GB, {asked.slots} slots")
-    with memory_group(int(asked.memory * 1e9)) as group, tempfile.TemporaryDirectory() as folder:
-        if group is None:
-            print("  did not run: no memory cgroup (version 1) can be made here")
-            return
-        measure(asked, group, Path(folder))
+    print(f"memory: {TWELVE} CUDA files in {asked.memory} GB, {asked.slots} slots", flush=True)
+    with tempfile.TemporaryDirectory(prefix="forge-bench-") as folder:
+        files = read_files(configure_build(asked.home or Path(folder, "home")))
+        with memory_group(int(asked.memory * 1e9)) as group:
+            if group is None:
+                print("  did not run: no memory cgroup (version 1) can be made here")
+                return
+            measure(files, asked, group, Path(folder))
 
 
 if __name__ == "__main__":

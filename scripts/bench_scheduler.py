@@ -1,12 +1,14 @@
 """The scheduler against its bound, against plain ninja, and what its launcher costs.
 
-    python -m scripts.bench_scheduler [simulated] [hits] [cgroup]
+    python -m scripts.bench_scheduler [--home DIR] [simulated] [hits] [cgroup]
 
 `simulated`: 400 compiles drawn from the shipped table on a simulated clock. `hits`: 425 compiles
 that end at once, with and without the launcher. `cgroup`: twelve real processes that hold real
 memory in a memory cgroup of 2 GiB, by plain ninja at every -j and by the scheduler; needs root.
+Nothing of a home is used.
 """
 
+import argparse
 import os
 import random
 import resource
@@ -16,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from scripts.memory_group import memory_group
@@ -30,6 +32,7 @@ from vllm_forge.run.tools import build_variables, tool
 
 GIB = 1 << 30
 MIB = 1 << 20
+PARTS = ("simulated", "hits", "cgroup")
 FAKE = Path(__file__).parents[1] / "tests" / "real" / "scheduler" / "fake_compiler.py"
 TWELVE = {**{f"file{number}.cpp": (580, 3.0) for number in range(11)}, "heavy.cpp": (1700, 6.0)}
 """What the twelve hold (MiB) and how long (s): the proportions of `_C` in 9 GB, in 2 GiB."""
@@ -179,8 +182,11 @@ def cgroup(folder: Path, launcher: Path) -> None:
         )
 
 
-def main(asked: Sequence[str]) -> None:
-    parts = asked or ("simulated", "hits", "cgroup")
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--home", type=Path)
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], metavar="PART")
+    parts = parser.parse_args().parts or PARTS
     if "simulated" in parts:
         simulated()
     with tempfile.TemporaryDirectory(prefix="forge-bench-") as name:
@@ -193,4 +199,4 @@ def main(asked: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()
