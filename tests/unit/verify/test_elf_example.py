@@ -107,7 +107,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         read_extension(tmp_path / "gone.so")
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_damage_is_a_problem_and_nothing_else(data: st.DataObject) -> None:
     whole = bytearray(DEMO.read_bytes())

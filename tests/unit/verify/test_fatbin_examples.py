@@ -87,7 +87,7 @@ def test_neither_elf_nor_fat_binary(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("binary", BINARIES, ids=lambda path: path.name)
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_damage_is_a_problem_and_nothing_else(binary: Path, data: st.DataObject) -> None:
     whole = bytearray(binary.read_bytes())
