@@ -8,6 +8,8 @@ from vllm_forge.plan.fingerprint import fingerprint
 from vllm_forge.plan.launcher import launcher_definitions
 from vllm_forge.plan.requirements import select_requirements
 from vllm_forge.records.plan import (
+    HOOK,
+    MENDED,
     Action,
     Compile,
     Configure,
@@ -207,7 +209,7 @@ def _configure(build: Build, source: Source, places: Places) -> Configure:
             definitions["Torch_DIR"] = str(places.cmake)
             if isa.value is Isa.AVX2:
                 variables[SWITCH] = "true"
-        case CudaPart(toolkit=toolkit, gpu_arch=gpu_arch):
+        case CudaPart(toolkit=toolkit, gpu_arch=gpu_arch, instead=instead):
             prefix = toolkit.value.path
             definitions["CMAKE_CUDA_COMPILER"] = f"{prefix}/bin/nvcc"
             definitions["CUDAToolkit_ROOT"] = prefix
@@ -216,6 +218,11 @@ def _configure(build: Build, source: Source, places: Places) -> Configure:
             definitions["NVCC_THREADS"] = "1"
             variables["CUDA_HOME"] = prefix
             variables["TORCH_CUDA_ARCH_LIST"] = ";".join(gpu_arch.value)
+            if instead:
+                definitions[HOOK] = str(places.cmake / "forge-architectures.cmake")
+                definitions[MENDED] = ";".join(
+                    f"{wrong}={right}".replace(".", "") for wrong, right in instead
+                )
     return Configure(
         source.path, str(places.build), definitions, variables, build.compiler.value.path
     )

@@ -83,6 +83,12 @@ class Requirements:
     """A lock's packages with their hashes; then nothing is resolved."""
 
 
+HOOK = "CMAKE_PROJECT_INCLUDE"
+"""CMake's own: a file that is included after each project()."""
+MENDED = "VLLM_FORGE_ARCHITECTURES"
+"""What that file replaces in nvcc's options: `87=80`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Configure:
     """One CMake configure run. `definitions` are -D values, `variables` environment variables."""

@@ -37,6 +37,8 @@ class CudaPart:
     projects: Chosen[PlannedProjects]
     offer: OfferedToolkit | None = None
     """The toolkit, where it is still to be made."""
+    instead: tuple[tuple[str, str], ...] = ()
+    """Architectures that the tree picks and no planned GPU runs, each with what is compiled."""
 
 
 @dataclass(frozen=True, slots=True)

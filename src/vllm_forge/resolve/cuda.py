@@ -13,6 +13,7 @@ from vllm_forge.resolve.cuda_facts import host_compiler_limit
 from vllm_forge.resolve.device import choose_device
 from vllm_forge.resolve.given import Given
 from vllm_forge.resolve.gpu_arch import choose_gpu_arch, parse_gpu_arch, plain, tree_archs
+from vllm_forge.resolve.mends import Mend, choose_mends, note_on_mend
 from vllm_forge.resolve.notes import notes_on_stock
 from vllm_forge.resolve.preflight import judge_torch
 from vllm_forge.resolve.projects import choose_projects
@@ -60,9 +61,11 @@ def resolve_cuda(given: Given, vllm: Chosen[Any], device: Chosen[Device]) -> Res
     gpu_arch: Decision[tuple[str, ...]] | None = None
     projects: Decision[PlannedProjects] | None = None
     targets: tuple[PlannedTarget, ...] = ()
+    mends: tuple[Mend, ...] = ()
     if isinstance(toolkit, Chosen):
         gpu_arch, configured = _choose_arch(given, toolkit.value)
         if isinstance(gpu_arch, Chosen) and configured is not None:
+            mends = choose_mends(configured.groups, gpu_arch.value)
             targets = plan_targets(
                 configured,
                 given.facts.release.gates,
@@ -92,9 +95,14 @@ def resolve_cuda(given: Given, vllm: Chosen[Any], device: Chosen[Device]) -> Res
         and isinstance(projects, Chosen)
     ):
         offer = next((one for one in given.offers if one.toolkit == toolkit.value), None)
-        part = CudaPart(toolkit, gpu_arch, torch_cuda, strategy, projects, offer)
+        part = CudaPart(
+            *(toolkit, gpu_arch, torch_cuda, strategy, projects, offer),
+            instead=tuple((mend.wrong, mend.right) for mend in mends),
+        )
         build = common.build(Device.CUDA, torch, part)
     notes = notes_on_stock(given.facts.release, wished_torch, toolkit)
+    if isinstance(gpu_arch, Chosen):
+        notes += tuple(note_on_mend(mend, gpu_arch.value) for mend in mends)
     return Resolution(chosen, refused, targets, notes, build)
 
 

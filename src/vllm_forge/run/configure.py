@@ -2,10 +2,11 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from vllm_forge.records.codec import render_json
-from vllm_forge.records.plan import Configure
+from vllm_forge.records.plan import HOOK, MENDED, Configure
 from vllm_forge.records.problem import Problem
 from vllm_forge.run.files import write_atomically
 from vllm_forge.run.process import Worked, work
@@ -23,7 +24,7 @@ def configure(
         Problem: exit 1 with CMake's own error.
     """
     build = Path(action.build)
-    said = render_json(action)
+    said = render_json(without_hook(action))
     stamp = build / MADE_FROM
     if build.exists() and not (stamp.exists() and stamp.read_bytes() == said.encode()):
         if any(build.iterdir()):
@@ -51,6 +52,16 @@ def configure(
         )
     write_atomically(stamp, said)
     return worked
+
+
+def without_hook(action: Configure) -> Configure:
+    """What decides whether a folder can be used again.
+
+    The hook changes options of sources and nothing in CMake's cache: with it or without, ninja
+    compiles anew what has other options.
+    """
+    kept = {name: at for name, at in action.definitions.items() if name not in {HOOK, MENDED}}
+    return replace(action, definitions=kept)
 
 
 def first_cmake_error(said: str) -> tuple[str, ...]:

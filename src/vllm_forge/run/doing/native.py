@@ -5,7 +5,16 @@ from pathlib import Path
 from time import monotonic
 
 from vllm_forge.records.event import StepProgress
-from vllm_forge.records.plan import Compile, Configure, Plan, Projects, Step, SystemPackages
+from vllm_forge.records.plan import (
+    HOOK,
+    Compile,
+    Configure,
+    Plan,
+    Projects,
+    Step,
+    SystemPackages,
+)
+from vllm_forge.run.cmake_hook import write_cmake_hook
 from vllm_forge.run.compile import Hearers, Kept, compile_targets
 from vllm_forge.run.configure import configure
 from vllm_forge.run.doing.bring import PROJECT
@@ -50,6 +59,8 @@ def _configure(action: Configure, site: Site) -> Done:
     make_launcher(site.doors.home.launcher, action.compiler, site.doors.run)
     if "Torch_DIR" in action.definitions:
         write_torch_config(Path(action.definitions["Torch_DIR"]), proof)
+    if HOOK in action.definitions:
+        write_cmake_hook(Path(action.definitions[HOOK]))
     overrides = _overrides(site)
     definitions = {
         **action.definitions,
