@@ -6,7 +6,13 @@ from pathlib import Path
 
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["support.index", "support.program", "support.real", "support.tiny"]
+pytest_plugins = [
+    "support.index",
+    "support.nvcc",
+    "support.program",
+    "support.real",
+    "support.tiny",
+]
 
 # The cmake, ninja and uv of this environment, not whichever the machine happens to have.
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"

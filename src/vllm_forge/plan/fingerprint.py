@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-WITHOUT_EFFECT = frozenset({"jobs", "memory_bytes"})
+WITHOUT_EFFECT = frozenset({"jobs", "memory_bytes", "cache", "cache_wished"})
 """Fields that change how a step is done and not what it makes."""
 
 

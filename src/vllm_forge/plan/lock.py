@@ -89,6 +89,7 @@ def wishes_of(lock: Lock, wishes: Wishes) -> Wishes:
         strategy=wishes.strategy,
         jobs=wishes.jobs,
         memory=wishes.memory,
+        compiler_cache=wishes.compiler_cache,
         env=wishes.env,
         offline=wishes.offline,
     )

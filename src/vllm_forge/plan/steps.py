@@ -112,6 +112,8 @@ def steps_for(
             str(places.launcher),
             build.limits.cores,
             build.limits.memory_bytes,
+            build.compiler_cache.value,
+            build.limits.cache_wished,
         ),
         *("source", "configure"),
     )

@@ -25,6 +25,11 @@ class Home:
         return self.path / "launcher" / "forge-launch"
 
     @property
+    def caches(self) -> Path:
+        """Compiler caches, and what was proven of them."""
+        return self.path / "caches"
+
+    @property
     def last(self) -> Path:
         """Names the environment that was built last."""
         return self.path / "last-environment"

@@ -105,7 +105,8 @@ class Compile:
     """Build `targets` (CMake names) and put each where `modules` says the package looks for it.
 
     `launcher` stands in front of every compiler and asks the scheduler; `jobs` compiles run at once
-    at most, and hold `memory_bytes` together at most where that was wished.
+    at most, and hold `memory_bytes` together at most where that was wished. `cache` is ccache or
+    sccache, None for neither; with `cache_wished` it is that or nothing.
     """
 
     source: str
@@ -115,6 +116,8 @@ class Compile:
     launcher: str
     jobs: int
     memory_bytes: int | None = None
+    cache: str | None = None
+    cache_wished: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,10 +43,14 @@ class CudaPart:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What all compiles together may take at most: cores, and bytes where --memory says."""
+    """What all compiles together may take at most: cores, and bytes where --memory says.
+
+    `cache_wished`: the compiler cache was asked for by name.
+    """
 
     cores: int
     memory_bytes: int | None = None
+    cache_wished: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,7 @@ class Build:
     system_packages: Chosen[SystemPackages | None]
     part: CpuPart | CudaPart
     limits: Limits
+    compiler_cache: Chosen[str | None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ Bytes are resident bytes of a compile's whole process tree; seconds are of the w
 they are called CPU seconds. Moments count from the start of the schedule on the monotonic clock.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 Origin = Literal["learned", "measured", "guessed"]
@@ -153,12 +153,29 @@ class MemorySample:
 
 
 @dataclass(frozen=True, slots=True)
+class CacheUse:
+    """What a compiler cache answered in one build, as it says itself.
+
+    `hits` and `misses` count compiles; `missed` says why, reason → how many. `folder` is where it
+    keeps what it kept.
+    """
+
+    name: str
+    version: str
+    folder: str
+    hits: int
+    misses: int
+    missed: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class ScheduleRecord:
     """One build's compiles, and what they shared out.
 
     `started` is ISO 8601 in UTC. `memory_bytes` is the room at the start: what could be had then,
     under the ceiling. `unchanged` counts objects that stood from earlier and were not compiled.
-    `degraded` says why the scheduler gave up, if it did; the build went on without it.
+    `degraded` says why the scheduler gave up, if it did; the build went on without it. `cache` is
+    None where compiles ran without a compiler cache.
     """
 
     started: str
@@ -170,6 +187,7 @@ class ScheduleRecord:
     unchanged: int = 0
     notes: tuple[str, ...] = ()
     degraded: str | None = None
+    cache: CacheUse | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,13 @@ class Isa(StrEnum):
     AVX512 = "avx512"
 
 
+class CompilerCache(StrEnum):
+    AUTO = "auto"
+    CCACHE = "ccache"
+    SCCACHE = "sccache"
+    NONE = "none"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wishes:
     """Shared by plan, build and up. None and `auto` mean: choose, and say why."""
@@ -50,6 +57,8 @@ class Wishes:
     """At most this many compilers at once."""
     memory: str | None = None
     """At most this much memory for compilers, as 12GiB."""
+    compiler_cache: CompilerCache = CompilerCache.AUTO
+    """What answers for compiles done before: ccache, sccache or none."""
     env: Path | None = None
     """Folder of the virtual environment; chosen under the home where not given."""
     targets: tuple[str, ...] = ()

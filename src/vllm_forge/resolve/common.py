@@ -7,8 +7,9 @@ from vllm_forge.records.decision import Chosen, Decision, Refused
 from vllm_forge.records.machine import Compiler, Python
 from vllm_forge.records.plan import SystemPackages
 from vllm_forge.records.resolution import Build, CpuPart, CudaPart, Limits
-from vllm_forge.records.wishes import Device
+from vllm_forge.records.wishes import CompilerCache, Device
 from vllm_forge.resolve.compiler import choose_compiler
+from vllm_forge.resolve.compiler_cache import choose_compiler_cache
 from vllm_forge.resolve.given import Given
 from vllm_forge.resolve.jobs import choose_jobs
 from vllm_forge.resolve.python import choose_python
@@ -29,6 +30,7 @@ class CommonDecisions:
     system_packages: Decision[SystemPackages | None] | None
     room: Refused | None
     limits: Limits
+    compiler_cache: Decision[str | None]
 
     def build(self, device: Device, torch: Chosen[str], part: CpuPart | CudaPart) -> Build | None:
         """None as long as one of them is refused."""
@@ -39,8 +41,11 @@ class CommonDecisions:
                 jobs=Chosen() as jobs,
                 system_packages=Chosen() as system,
                 room=None,
+                compiler_cache=Chosen() as cache,
             ):
-                return Build(device, python, torch, compiler, jobs, system, part, self.limits)
+                return Build(
+                    device, python, torch, compiler, jobs, system, part, self.limits, cache
+                )
             case _:
                 return None
 
@@ -53,6 +58,7 @@ def decide_common(
     limits = Limits(
         cores=min(machine.cpu.cores or 1, wishes.jobs or machine.cpu.cores or 1),
         memory_bytes=parse_size(wishes.memory) if wishes.memory else None,
+        cache_wished=wishes.compiler_cache is not CompilerCache.AUTO,
     )
     python = choose_python(wishes, machine, release)
     torch: Decision[str] | None = None
@@ -76,6 +82,7 @@ def decide_common(
         system_packages=system,
         room=refuse_without_room(machine, device),
         limits=limits,
+        compiler_cache=choose_compiler_cache(wishes.compiler_cache, machine.tools),
     )
 
 
@@ -88,7 +95,8 @@ def split(
     """Everything decided, in the order people read it: chosen, and refused."""
     every = (
         *(vllm, device, common.python, *more),
-        *(common.compiler, common.jobs, common.system_packages, common.room),
+        *(common.compiler, common.jobs, common.compiler_cache),
+        *(common.system_packages, common.room),
     )
     return (
         tuple(one for one in every if isinstance(one, Chosen)),

@@ -9,6 +9,8 @@ from vllm_forge.records.plan import Compile
 from vllm_forge.records.problem import Problem
 from vllm_forge.records.schedule import Bound, ScheduleRecord
 from vllm_forge.resolve.makespan import bound_of, peak_of
+from vllm_forge.run.caches import OpenCache
+from vllm_forge.run.caches.roots import with_folders
 from vllm_forge.run.ninja import STATUS, Progress, parse_status
 from vllm_forge.run.process import Worked, work
 from vllm_forge.run.scheduler import Schedule, SchedulerSettings, Snapshot, scheduling
@@ -50,7 +52,7 @@ class Compiled:
         return self.worked.peak_bytes if self.record is None else peak_of(self.record)
 
 
-def compile_targets(action: Compile, kept: Kept, hearers: Hearers) -> Compiled:
+def compile_targets(action: Compile, kept: Kept, hearers: Hearers, cache: OpenCache) -> Compiled:
     """Build `action.targets` and install each as `action.modules` says.
 
     ninja is the graph's engine and asks for as many compiles as it has; the scheduler, through a
@@ -68,13 +70,15 @@ def compile_targets(action: Compile, kept: Kept, hearers: Hearers) -> Compiled:
         launcher=Path(action.launcher),
         cores=action.jobs,
         memory_bytes=action.memory_bytes,
+        ccache=cache.asks_again,
+        read_cache_use=cache.read_use,
     )
     with scheduling(settings) as schedule:
         state = _Watch(schedule, hearers)
         worked = work(
             [tool("ninja"), "-C", build, f"-j{schedule.jobs}", *action.targets],
             log=kept.log,
-            env=build_variables(NINJA_STATUS=STATUS, **schedule.variables),
+            env=build_variables(NINJA_STATUS=STATUS, **cache.variables, **schedule.variables),
             on_line=state.hear,
             on_tick=state.look,
         )
@@ -84,7 +88,7 @@ def compile_targets(action: Compile, kept: Kept, hearers: Hearers) -> Compiled:
         raise Problem(
             "the compile failed" if worked.code > 0 else "the compile was killed",
             causes=(
-                *first_failed_edge(kept.log.read_text(errors="replace")),
+                *first_failed_edge(with_folders(kept.log.read_text(errors="replace"), cache.roots)),
                 f"log: {kept.log}",
             ),
         )

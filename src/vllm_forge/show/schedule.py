@@ -1,6 +1,6 @@
 """A build's schedule in a few lines: what it took, and what it could have taken at best."""
 
-from vllm_forge.records.schedule import CompileRecord, ScheduleRecord
+from vllm_forge.records.schedule import CacheUse, CompileRecord, ScheduleRecord
 from vllm_forge.resolve.makespan import bound_of, peak_of
 from vllm_forge.show.units import render_bytes, render_duration
 
@@ -25,8 +25,25 @@ def render_summary(record: ScheduleRecord) -> tuple[str, ...]:
         f"peak memory {render_bytes(peak_of(record))}{room}"
     )
     slow = ", ".join(_slow(one) for one in slowest(record)[:MOST_NAMED])
-    lines = (took, used, render_share(record), f"slowest: {slow}", record.degraded or "")
+    lines = (
+        *(took, used, render_share(record), f"slowest: {slow}"),
+        *(render_cache(record.cache), record.degraded or ""),
+    )
     return tuple(line for line in lines if line)
+
+
+def render_cache(use: CacheUse | None) -> str:
+    """What the compiler cache answered, and why not all; empty where none was asked.
+
+    >>> render_cache(CacheUse("ccache", "4.7.5", "/cache", 3, 1, {"a file it reads changed": 1}))
+    'ccache answered 3 of 4 compiles (75%); missed: 1 × a file it reads changed'
+    """
+    if use is None or not use.hits + use.misses:
+        return ""
+    asked = use.hits + use.misses
+    said = f"{use.name} answered {use.hits} of {asked} compiles ({use.hits / asked:.0%})"
+    why = ", ".join(f"{count} × {reason}" for reason, count in use.missed.items())
+    return f"{said}; missed: {why}" if why else said
 
 
 def count_of(record: ScheduleRecord) -> str:

@@ -147,6 +147,7 @@ def build(folder: Path, launcher: Path, *, ccache: Path | None = None) -> Schedu
     )
     with scheduling(settings) as schedule:
         more = {} if ccache is None else {"CCACHE_DIR": str(ccache), "CCACHE_DEPEND": "1"}
+        more |= {} if ccache is None else {"VLLM_FORGE_CACHE": shutil.which("ccache") or ""}
         done = subprocess.run(
             [tool("ninja"), "-C", folder, f"-j{schedule.jobs}"],
             capture_output=True,
@@ -196,8 +197,7 @@ def test_a_real_build_is_recorded_and_learned(project: Path, launcher: Path) -> 
 @pytest.mark.skipif(shutil.which("ccache") is None, reason="ccache is not installed")
 def test_behind_ccache_a_hit_holds_no_memory_back(project: Path, launcher: Path) -> None:
     cache = project / "cache"
-    ccache = Path(shutil.which("ccache") or "")
-    definitions = launcher_definitions(launcher, cuda=False, cache=ccache)
+    definitions = launcher_definitions(launcher, cuda=False)
     for number, cached in enumerate((False, True)):
         folder = project / f"build{number}"
         configure(project, folder, definitions)

@@ -35,6 +35,7 @@ BUILD = Build(
     system_packages=Chosen("system_packages", None, WHY),
     part=CpuPart(Chosen("isa", Isa.AVX2, WHY, ("slower than it could be",))),
     limits=Limits(2),
+    compiler_cache=Chosen("compiler_cache", None, ()),
 )
 TARGETS = (
     PlannedTarget("_C", build=True, because="asked for"),

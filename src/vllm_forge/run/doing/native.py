@@ -9,11 +9,13 @@ from vllm_forge.records.plan import (
     HOOK,
     Compile,
     Configure,
+    Environment,
     Plan,
     Projects,
     Step,
     SystemPackages,
 )
+from vllm_forge.run.caches import CacheWish, caching
 from vllm_forge.run.cmake_hook import write_cmake_hook
 from vllm_forge.run.compile import Hearers, Kept, compile_targets
 from vllm_forge.run.configure import configure
@@ -131,13 +133,17 @@ def _compile(action: Compile, site: Site) -> Done:
 
     before = source_facts(site.step)
     kept = Kept(site.log, doors.home.costs, doors.home.receipts(site.plan.key) / RECORD)
-    compiled = compile_targets(action, kept, Hearers(progress, site.note))
+    with caching(_cache_wish(action, site), doors.run, site.note) as cache:
+        compiled = compile_targets(action, kept, Hearers(progress, site.note), cache)
     worked, bound = compiled.worked, compiled.bound
     facts = {} if bound is None else {"bound_seconds": f"{bound.seconds:.3f}"}
+    use = None if compiled.record is None else compiled.record.cache
+    facts |= {} if use is None else {"cache": use.name, "cache_hits": str(use.hits)}
     ratio = f"{worked.seconds / bound.seconds:.2f} × the bound, " if bound and bound.seconds else ""
     summary = (
         f"{len(compiled.extensions)} extension{'s'[: len(compiled.extensions) != 1]}, "
         f"{worked.seconds:.0f} s, {ratio}peak {compiled.peak_bytes / GIB:.1f} GiB"
+        f"{'' if use is None else f', {use.name} answered {use.hits} of {use.hits + use.misses}'}"
     )
     return Done(
         summary,
@@ -145,4 +151,26 @@ def _compile(action: Compile, site: Site) -> Done:
         {**before, **facts},
         cpu_seconds=worked.cpu_seconds,
         peak_bytes=compiled.peak_bytes,
+    )
+
+
+def _cache_wish(action: Compile, site: Site) -> CacheWish:
+    """The cache with the compilers it stands before and the folders that compiles name."""
+    actions = [step.action for step in site.plan.steps]
+    made = next(one for one in actions if isinstance(one, Configure))
+    environment = next(one for one in actions if isinstance(one, Environment))
+    projects = {
+        name.removeprefix(PROJECT): Path(folder)
+        for name, folder in site.facts.items()
+        if name.startswith(PROJECT) and folder is not None
+    }
+    return CacheWish(
+        kind=action.cache,
+        required=action.cache_wished,
+        folder=site.doors.home.caches,
+        build=Path(action.build),
+        launcher=Path(action.launcher),
+        compiler=made.compiler,
+        nvcc=made.definitions.get("CMAKE_CUDA_COMPILER"),
+        roots={**projects, "tree": Path(action.source), "env": Path(environment.path)},
     )

@@ -9,6 +9,12 @@
  *   ask \0 SLOT-HELD-OR-EMPTY \0 FOLDER \0 WORD \0 WORD ...   -> go SLOT | stop
  *   end STATUS USER-MICROSECONDS SYSTEM-MICROSECONDS MAXRSS-KIB   -> done | again (for a failure)
  *
+ * VLLM_FORGE_CACHE is a compiler cache (ccache, sccache) for compiles that write down what they read
+ * (-c with -MD): without that, ccache finds a CUDA file's headers by nvcc -E, which sees one
+ * architecture only. It stands inside this launcher. VLLM_FORGE_CACHE_ROOTS ("FOLDER<tab>LINK" lines)
+ * names links in the working folder; compiles are given those in place of the folders, so that
+ * another checkout's compile reads the same. VLLM_FORGE_CACHE_FLAG is added to compiles of g++.
+ *
  * launcher.py does the same for machines where this does not compile.
  */
 #define _GNU_SOURCE
@@ -27,6 +33,7 @@
 #include <unistd.h>
 
 #define HELD "VLLM_FORGE_SLOT" /* set for the compiler: a launcher inside this one says it */
+#define CACHE "VLLM_FORGE_CACHE"
 #define PATIENCE 1             /* seconds from the first signal to the kill */
 #define POLL_MICROSECONDS 50000
 
@@ -104,6 +111,65 @@ static void take_any_slot(int folder) {
     }
 }
 
+/* The link (up to a newline) for the folder that `path` begins with, its length in `length`. */
+static const char *link_of(const char *path, const char *roots, size_t *length) {
+    for (const char *line = roots, *tab; (tab = strchr(line, '\t')) != NULL;) {
+        size_t size = (size_t)(tab - line);
+        if (strncmp(path, line, size) == 0 && strchr("/,:;\"' ", path[size])) {
+            *length = size; /* strchr finds the end of the word too */
+            return tab + 1;
+        }
+        if ((line = strchr(tab, '\n')) == NULL) break;
+        line++;
+    }
+    return NULL;
+}
+
+/* `word` with links for folders: a path begins the word or its value, or is an option's first. */
+static char *with_links(const char *word, const char *roots) {
+    char *text = NULL;
+    size_t size = 0, length = 0;
+    int first = *word == '-';
+    if (strncmp(word, "-D", 2) == 0) return (char *)word; /* a value of the program's, no place */
+    FILE *out = open_memstream(&text, &size);
+    if (out == NULL) return (char *)word;
+    for (const char *at = word; *at;) {
+        const char *link = NULL;
+        if (*at == '/' && (first || at == word || strchr("=,:;\"' ", at[-1])))
+            link = link_of(at, roots, &length);
+        if (*at == '/') first = 0;
+        if (link != NULL) {
+            fwrite(link, 1, strcspn(link, "\n"), out);
+            at += length;
+        } else {
+            fputc(*at++, out);
+        }
+    }
+    fclose(out);
+    return text;
+}
+
+/* The command behind the compiler cache, where there is one and it can judge this compile. */
+static char **behind_cache(char **words) {
+    char *cache = getenv(CACHE), *roots = getenv(CACHE "_ROOTS"), *flag = getenv(CACHE "_FLAG");
+    int count = 0, compiles = 0, depends = 0;
+    for (; words[count]; count++) {
+        compiles |= strcmp(words[count], "-c") == 0;
+        depends |= strcmp(words[count], "-MD") == 0;
+    }
+    char **cached = calloc((size_t)count + 3, sizeof *cached);
+    if (cache == NULL || !compiles || !depends || cached == NULL) return words;
+    cached[0] = strdup(cache);
+    cached[1] = words[0];
+    for (int i = 1; i < count; i++)
+        cached[i + 1] = roots && *roots ? with_links(words[i], roots) : words[i];
+    const char *program = strrchr(words[0], '/') ? strrchr(words[0], '/') + 1 : words[0];
+    if (flag && *flag && strcmp(program, "nvcc") != 0) cached[count + 1] = flag;
+    if (roots && *roots) setenv("PWD", "/proc/self/cwd", 1); /* what debug information is told */
+    unsetenv(CACHE); /* a launcher inside the cache is in front of the compiler */
+    return cached;
+}
+
 /* When memory runs out, the kernel takes a compile, which is tried again; not ninja, not a shell. */
 static void offer_to_oom_killer(void) {
     int file = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
@@ -163,14 +229,15 @@ int main(int count, char **words) {
     int status = 0, held = getenv(HELD) != NULL; /* by the launcher we run inside */
     char reply[32] = "";
     struct rusage usage = {0};
-    if (broker >= 0 && send_ask(broker, words + 1) < 0) broker = -1;
+    words = behind_cache(words + 1);
+    if (broker >= 0 && send_ask(broker, words) < 0) broker = -1;
     do {
         if (broker >= 0 && hear(broker, reply, sizeof reply) < 0) broker = -1;
         if (broker >= 0 && strcmp(reply, "stop") == 0) return 128 + SIGTERM;
         if (broker >= 0) setenv(HELD, reply + strlen("go "), 1);
         if (broker >= 0 && !held) lock_slot(folder, atoi(reply + strlen("go ")));
         if (broker < 0 && !held && folder >= 0) take_any_slot(folder);
-        run(words + 1, broker, &status, &usage);
+        run(words, broker, &status, &usage);
         if (broker < 0 || status == 0 || ended_by) break;
     } while (hear(broker, reply, sizeof reply) == 0 && strcmp(reply, "again") == 0);
     if (ended_by) return 128 + ended_by;

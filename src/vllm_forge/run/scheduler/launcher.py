@@ -15,6 +15,10 @@ from types import FrameType
 
 PR_SET_PDEATHSIG = 1
 HELD = "VLLM_FORGE_SLOT"
+CACHE = "VLLM_FORGE_CACHE"
+HERE = "/proc/self/cwd"
+BEFORE_A_PATH = "=,:;\"' "
+AFTER_A_FOLDER = f"/{BEFORE_A_PATH[1:]}"
 PATIENCE = 1
 POLL_SECONDS = 0.05
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)
@@ -144,6 +148,47 @@ def admitted(broker: socket.socket) -> int | None:
     return int(slot) if word == "go" else None
 
 
+def behind_cache(words: list[str]) -> list[str]:
+    """The command behind the compiler cache, where there is one and it can judge this compile."""
+    cache = os.environ.get(CACHE)
+    if cache is None or "-c" not in words or "-MD" not in words:
+        return words
+    lines = os.environ.get(f"{CACHE}_ROOTS", "").splitlines()
+    roots = [(folder, link) for folder, _, link in (line.partition("\t") for line in lines)]
+    flag = os.environ.get(f"{CACHE}_FLAG")
+    more = [flag] if flag and os.path.basename(words[0]) != "nvcc" else []  # noqa: PTH119
+    if roots:
+        os.environ["PWD"] = HERE  # what debug information is told
+    del os.environ[CACHE]  # a launcher inside the cache is in front of the compiler
+    return [cache, words[0], *(with_links(word, roots) for word in words[1:]), *more]
+
+
+def with_links(word: str, roots: list[tuple[str, str]]) -> str:
+    """`word` with links for folders: a path begins the word or its value, or is an option's first.
+
+    >>> with_links("-I/src/vllm/csrc", [("/src/vllm", "forge/tree")])
+    '-Iforge/tree/csrc'
+    >>> with_links("-I/mnt/src/vllm", [("/src/vllm", "forge/tree")])
+    '-I/mnt/src/vllm'
+    """
+    if word.startswith("-D"):
+        return word  # a value of the program's, no place
+    parts, done, at = [], 0, word.find("/")
+    first = word.startswith("-")
+    while at >= 0:
+        after = at + 1
+        if first or at == 0 or word[at - 1] in BEFORE_A_PATH:
+            for folder, link in roots:
+                end = at + len(folder)
+                if word.startswith(folder, at) and word[end : end + 1] in ("", *AFTER_A_FOLDER):
+                    parts += [word[done:at], link]
+                    done = after = end
+                    break
+        first = False
+        at = word.find("/", after)
+    return "".join([*parts, word[done:]])
+
+
 def launch(words: list[str]) -> int:
     child = Child()
     for sign in ENDINGS:
@@ -152,6 +197,7 @@ def launch(words: list[str]) -> int:
     folder = open_folder()
     held = HELD in os.environ  # by the launcher we run inside
     broker = None if folder is None else connect_broker(folder)
+    words = behind_cache(words)
     if broker is not None and not ask(broker, words):
         broker = None
     while True:

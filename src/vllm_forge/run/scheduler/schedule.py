@@ -2,16 +2,16 @@
 
 import os
 import resource
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from vllm_forge.probe.cgroup import read_levels, read_number
 from vllm_forge.records.codec import render_json
-from vllm_forge.records.schedule import MemorySample, Room, ScheduleRecord
+from vllm_forge.records.schedule import CacheUse, MemorySample, Room, ScheduleRecord
 from vllm_forge.run.files import write_atomically
 from vllm_forge.run.ninja import parse_ninja_log
 from vllm_forge.run.scheduler.broker import Broker
@@ -34,6 +34,7 @@ class SchedulerSettings:
 
     `cores` is how many compiles may run at once at most (--jobs), `memory_bytes` what they may hold
     together (--memory). With `ccache` the launcher is also asked inside it, by CCACHE_PREFIX.
+    `read_cache_use` is called once, at the end.
     """
 
     build: Path
@@ -43,6 +44,7 @@ class SchedulerSettings:
     cores: int
     memory_bytes: int | None = None
     ccache: bool = False
+    read_cache_use: Callable[[], CacheUse | None] = lambda: None
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
 
 
@@ -107,7 +109,8 @@ def scheduling(settings: SchedulerSettings) -> Iterator[Schedule]:
         seconds = broker.seconds
         broker.stop()
         unchanged = len(objects & _objects_of(settings.build))
-        schedule.record = _record(broker, began, seconds, unchanged)
+        record = _record(broker, began, seconds, unchanged)
+        schedule.record = replace(record, cache=settings.read_cache_use())
         try:
             if schedule.record.compiles:  # else the last one's stays: nothing was compiled
                 write_atomically(settings.record, render_json(schedule.record, indent=0))
