@@ -27,6 +27,7 @@ from vllm_forge.run.doors import Doors
 from vllm_forge.run.files import make_home
 from vllm_forge.run.process import run_command
 from vllm_forge.run.reach import read_code_host
+from vllm_forge.run.scheduler.predict import read_table
 
 DEFAULT_RELEASE = "0.10.1"
 WISHED_NONE = Reason(f"no --vllm was given: {DEFAULT_RELEASE}", "the recipe people follow")
@@ -72,6 +73,7 @@ def make_plan(
         checkpoint=None if wishes.checkpoint is None else read_checkpoint(wishes.checkpoint),
         variables=_folders_named(facts.release, doors),
         kept=frozenset(path.name for path in doors.home.sources.glob("*/")),
+        costs=read_table(),
     )
     if machine_file is None:
         given = replace(given, offers=read_offers(given, doors))

@@ -19,10 +19,12 @@ OF_ONE_MACHINE = frozenset(
         "CUDAToolkit_ROOT",
         "CUDA_TOOLKIT_ROOT_DIR",
         "CUDA_HOME",
+        "NVCC_THREADS",
         *launcher_definitions(PurePath("launcher"), cuda=True),
     }
 )
-"""Definitions and variables that are folders here; their versions are locked instead."""
+"""Definitions and variables that are folders here, whose versions are locked instead, and what
+suits this machine's cores and changes nothing that is made."""
 
 
 def make_lock(
@@ -68,8 +70,8 @@ def find_drift(locked: Lock, now: Lock) -> tuple[str, ...]:
             )
         yield from _one("targets", locked.targets, now.targets)
         yield from _each("project", _projects(locked), _projects(now))
-        yield from _each("definition", locked.definitions, now.definitions)
-        yield from _each("variable", locked.variables, now.variables)
+        yield from _each("definition", portable(locked.definitions), now.definitions)
+        yield from _each("variable", portable(locked.variables), now.variables)
 
     return tuple(differences())
 

@@ -211,13 +211,13 @@ def _configure(build: Build, source: Source, places: Places) -> Configure:
             definitions["Torch_DIR"] = str(places.cmake)
             if isa.value is Isa.AVX2:
                 variables[SWITCH] = "true"
-        case CudaPart(toolkit=toolkit, gpu_arch=gpu_arch, instead=instead):
+        case CudaPart(toolkit=toolkit, gpu_arch=gpu_arch, nvcc_threads=threads, instead=instead):
             prefix = toolkit.value.path
             definitions["CMAKE_CUDA_COMPILER"] = f"{prefix}/bin/nvcc"
             definitions["CUDAToolkit_ROOT"] = prefix
             definitions["CUDA_TOOLKIT_ROOT_DIR"] = prefix  # for FindCUDA, which torch still asks
             definitions["CMAKE_CUDA_HOST_COMPILER"] = build.compiler.value.path
-            definitions["NVCC_THREADS"] = "1"
+            definitions["NVCC_THREADS"] = str(threads.value)
             variables["CUDA_HOME"] = prefix
             variables["TORCH_CUDA_ARCH_LIST"] = ";".join(gpu_arch.value)
             if instead:

@@ -15,10 +15,26 @@ class StepStarted:
 
 
 @dataclass(frozen=True, slots=True)
-class StepProgress:
-    """`done` of `total` (`unit`: files, bytes, packages); `running` are the names in flight.
+class AtWork:
+    """A compile in flight: how long, and what its processes hold.
 
-    `held` says why those of `waiting` that ask to start are not started.
+    `idle_seconds` is how long it has used no CPU, once that is long enough to be said; `group` is
+    its process group, by which it can be ended.
+    """
+
+    name: str
+    seconds: float
+    memory_bytes: int
+    idle_seconds: float = 0.0
+    group: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StepProgress:
+    """`done` of `total` (`unit`: files, bytes, packages); `running` are words about what goes on.
+
+    `at_work` are compiles in flight; `held` says why the `waiting` that ask to start are not
+    started.
     """
 
     step: str
@@ -28,6 +44,7 @@ class StepProgress:
     unit: str
     running: tuple[str, ...] = ()
     memory_bytes: int | None = None
+    at_work: tuple[AtWork, ...] = ()
     waiting: int = 0
     held: str = ""
 

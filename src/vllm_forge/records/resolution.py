@@ -35,6 +35,7 @@ class CudaPart:
     torch_cuda: Chosen[str | None]
     strategy: Chosen[str]
     projects: Chosen[PlannedProjects]
+    nvcc_threads: Chosen[int]
     offer: OfferedToolkit | None = None
     """The toolkit, where it is still to be made."""
     instead: tuple[tuple[str, str], ...] = ()

@@ -50,6 +50,24 @@ class Prediction:
 
 
 @dataclass(frozen=True, slots=True)
+class Measured:
+    """A row of the shipped table: one architecture, one thread.
+
+    `target`, `file` and `flags` are globs. `cpu_seconds` and `peak_bytes` are the least and the
+    most of the `files` that the row was measured on (or stands for).
+    """
+
+    kind: Kind
+    target: str
+    file: str
+    cpu_seconds: tuple[float, float]
+    peak_bytes: tuple[int, int]
+    files: int
+    source: str
+    flags: str = "*"
+
+
+@dataclass(frozen=True, slots=True)
 class Waiting:
     """A compile that asks to start. `cores` is 0 for one that holds its core already.
 

@@ -105,7 +105,7 @@ class _Sharing:
         for one in self._waiting:
             if one.cores and self._cores <= 0:
                 break
-            reason = self._why_not(one)
+            reason = self._why_no_core(one) or self._why_no_memory(one)
             if reason is None:
                 self._take(one)
                 admitted.append(Admitted(one.number))
@@ -113,9 +113,16 @@ class _Sharing:
                 reasons[one.number] = reason
         if not admitted and not self._running:
             admitted = self._start_something(reasons)
-        return Verdict(tuple(admitted), reasons, self._held())
+        return Verdict(tuple(admitted), reasons, self._held(reasons))
 
-    def _why_not(self, one: Waiting) -> str | None:
+    def _why_no_core(self, one: Waiting) -> str | None:
+        """A compile with threads takes several; more than there are at all mean all."""
+        wanted = min(one.cores, self._room.cores)
+        if wanted <= max(1, self._cores):
+            return None
+        return f"needs {wanted} cores, {self._cores} free"
+
+    def _why_no_memory(self, one: Waiting) -> str | None:
         if self._memory is None:
             return None
         if one.peak_bytes > self._memory:
@@ -176,5 +183,12 @@ class _Sharing:
             )
         ]
 
-    def _held(self) -> str:
-        return f"all {self._room.cores} cores are taken" if self._cores <= 0 else "memory"
+    def _held(self, reasons: dict[int, str]) -> str:
+        """Of several, the longest one's; empty where nothing is held."""
+        if self._cores <= 0:
+            cores = self._room.cores
+            return "the core is taken" if cores == 1 else f"all {cores} cores are taken"
+        return next(
+            (f"{one.name} {reasons[one.number]}" for one in self._waiting if one.number in reasons),
+            "",
+        )

@@ -11,10 +11,12 @@ from vllm_forge.records.wishes import Device
 from vllm_forge.resolve.common import decide_common, split
 from vllm_forge.resolve.cuda_facts import host_compiler_limit
 from vllm_forge.resolve.device import choose_device
+from vllm_forge.resolve.foreseen import foresee_files
 from vllm_forge.resolve.given import Given
 from vllm_forge.resolve.gpu_arch import choose_gpu_arch, parse_gpu_arch, plain, tree_archs
 from vllm_forge.resolve.mends import Mend, choose_mends, note_on_mend
 from vllm_forge.resolve.notes import notes_on_stock
+from vllm_forge.resolve.nvcc_threads import choose_nvcc_threads
 from vllm_forge.resolve.preflight import judge_torch
 from vllm_forge.resolve.projects import choose_projects
 from vllm_forge.resolve.quantization import choose_quantization
@@ -60,6 +62,7 @@ def resolve_cuda(given: Given, vllm: Chosen[Any], device: Chosen[Device]) -> Res
     torch_cuda = choose_torch_cuda(carried, wished_torch)
     gpu_arch: Decision[tuple[str, ...]] | None = None
     projects: Decision[PlannedProjects] | None = None
+    threads: Chosen[int] | None = None
     targets: tuple[PlannedTarget, ...] = ()
     mends: tuple[Mend, ...] = ()
     if isinstance(toolkit, Chosen):
@@ -74,6 +77,7 @@ def resolve_cuda(given: Given, vllm: Chosen[Any], device: Chosen[Device]) -> Res
                 given.wishes.targets,
             )
             projects = choose_projects(given, configured, targets)
+            threads = _choose_threads(given, targets, gpu_arch.value)
             if isinstance(torch, Chosen):
                 built = {target.name for target in targets if target.build}
                 torch = judge_torch(torch, Device.CUDA, given.facts, configured, built)
@@ -84,7 +88,7 @@ def resolve_cuda(given: Given, vllm: Chosen[Any], device: Chosen[Device]) -> Res
         )
     chosen, refused = split(
         *(vllm, device, common, torch, torch_cuda, toolkit, gpu_arch, strategy, projects),
-        *(quantization, _refuse_memory(given)),
+        *(threads, quantization, _refuse_memory(given)),
     )
     build = None
     if (
@@ -93,10 +97,11 @@ def resolve_cuda(given: Given, vllm: Chosen[Any], device: Chosen[Device]) -> Res
         and isinstance(toolkit, Chosen)
         and isinstance(gpu_arch, Chosen)
         and isinstance(projects, Chosen)
+        and threads is not None
     ):
         offer = next((one for one in given.offers if one.toolkit == toolkit.value), None)
         part = CudaPart(
-            *(toolkit, gpu_arch, torch_cuda, strategy, projects, offer),
+            *(toolkit, gpu_arch, torch_cuda, strategy, projects, threads, offer),
             instead=tuple((mend.wrong, mend.right) for mend in mends),
         )
         build = common.build(Device.CUDA, torch, part)
@@ -182,6 +187,21 @@ def _choose_arch(
     if isinstance(decision, Refused):
         return decision, asked
     return decision, given.facts.configured("cuda", nvcc=nvcc, architectures=decision.value)
+
+
+def _choose_threads(
+    given: Given, targets: tuple[PlannedTarget, ...], architectures: tuple[str, ...]
+) -> Chosen[int]:
+    """By what the machine has, not by what is free now: the answer has to stay the same."""
+    machine = given.machine
+    sizes = (machine.memory.total_bytes, machine.memory.limit_bytes)
+    return choose_nvcc_threads(
+        foresee_files(targets, given.costs, architectures),
+        architectures=len(architectures),
+        cores=machine.cpu.cores or 1,
+        memory_bytes=min((size for size in sizes if size is not None), default=None),
+        jobs=given.wishes.jobs,
+    )
 
 
 def _refuse_memory(given: Given) -> Refused | None:

@@ -8,6 +8,7 @@ from vllm_forge.records.cuda import CudaTable
 from vllm_forge.records.decision import Reason
 from vllm_forge.records.facts import TreeFacts
 from vllm_forge.records.machine import Machine
+from vllm_forge.records.schedule import Measured
 from vllm_forge.records.toolkit import OfferedToolkit
 from vllm_forge.records.torch import TorchRelease
 from vllm_forge.records.wishes import Wishes
@@ -20,7 +21,8 @@ class Given:
     `is_release` says that the tree is a published release's, byte for byte. `unpack_into` is where
     missing distribution packages would be unpacked. `why_release` says why this release. `offers`
     are toolkits that can be made here. `variables` are the user's environment variables that name
-    folders of fetched projects; `kept` the names of projects that were fetched before.
+    folders of fetched projects; `kept` the names of projects that were fetched before. `costs` is
+    the shipped table of measured compiles.
     """
 
     wishes: Wishes
@@ -38,6 +40,7 @@ class Given:
     variables: Mapping[str, str] = field(default_factory=dict)
     kept: frozenset[str] = frozenset()
     checkpoint: Checkpoint | None = None
+    costs: tuple[Measured, ...] = ()
 
 
 def wished_release(version: str) -> Reason:

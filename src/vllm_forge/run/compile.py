@@ -110,7 +110,7 @@ class _Watch:
         for note in self._schedule.take_notes():
             self._hearers.note(note)
         now = self._schedule.look()
-        if self._progress.total or now.running:
+        if self._progress.total or now.at_work:
             self._hearers.progress(self._progress, now)
 
 

@@ -1,5 +1,6 @@
 """The live board: a pure function of what was said, the time, and the width."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from rich.cells import cell_len
@@ -8,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vllm_forge.records.event import (
+    AtWork,
     Event,
     Note,
     StepFailed,
@@ -139,11 +141,40 @@ def _progress_lines(
             bar.append(f"  memory {render_bytes(progress.memory_bytes)}", style="dim")
         bar.truncate(width, overflow="ellipsis")
         lines.append(bar)
-    for name in progress.running[:MOST_RUNNING]:
-        line = Text(f"    {name}", style="dim")
+    since = max(0.0, now - progress.at)
+    below = [
+        *(Text(f"    {name}", style="dim") for name in progress.running[:MOST_RUNNING]),
+        *(_compile_line(one, since) for one in _most_telling(progress.at_work)),
+        *_waiting_lines(progress),
+    ]
+    for line in below:
         line.truncate(width, overflow="ellipsis")
-        lines.append(line)
-    return lines
+    return [*lines, *below]
+
+
+def _most_telling(at_work: Sequence[AtWork]) -> list[AtWork]:
+    """Those that use no CPU, then those longest at work: as many as there is room for."""
+    return sorted(at_work, key=lambda one: (-one.idle_seconds, -one.seconds))[:MOST_RUNNING]
+
+
+def _compile_line(one: AtWork, since: float) -> Text:
+    """Age, memory and name; and of one that hangs, for how long and how to end it."""
+    age = render_duration(one.seconds + since)
+    figures = f"    {age:>9} {render_bytes(one.memory_bytes):>9}  "
+    if not one.idle_seconds:
+        return Text(f"{figures}{one.name}", style="dim")
+    line = Text(f"{figures}{one.name.rpartition('/')[2]}", style="yellow")
+    idle = render_duration(one.idle_seconds + since)
+    return line.append(f": no CPU for {idle}; to end it: kill -- -{one.group}")
+
+
+def _waiting_lines(progress: StepProgress) -> list[Text]:
+    more = len(progress.at_work) - MOST_RUNNING
+    lines = (
+        f"    and {more} more at work" if more > 0 else "",
+        f"    {progress.waiting} waiting: {progress.held}" if progress.waiting else "",
+    )
+    return [Text(line, style="dim") for line in lines if line]
 
 
 def render_amount(progress: StepProgress) -> str:

@@ -155,7 +155,11 @@ def test_a_hanging_compile_is_said_and_can_be_ended(
 
         graph.wait_until(said, "the note")
         assert "_C/csrc/hangs.cpp has used no CPU for 1 s" in notes[0]
-        assert schedule.look().running == ("_C/csrc/hangs.cpp",)
+        graph.wait_until(lambda: bool(schedule.look().at_work[0].idle_seconds), "the board to know")
+        [hangs] = schedule.look().at_work
+        assert hangs.name == "_C/csrc/hangs.cpp"
+        assert hangs.idle_seconds >= 1.0
+        assert notes[0].endswith(f"kill -- -{hangs.group}")
         command = notes[0].partition("to end it: ")[2]
         assert subprocess.run(["bash", "-c", command], check=False).returncode == 0
         assert ninja.wait(timeout=10) != 0

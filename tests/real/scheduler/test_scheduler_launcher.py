@@ -114,10 +114,10 @@ def test_those_that_wait_are_sent_home_when_the_build_ends(launcher: Path, tmp_p
         variables = {**os.environ, **schedule.variables}
         both = [subprocess.Popen([launcher, "sleep", "60"], env=variables) for _ in range(2)]
         until = time.monotonic() + 20
-        while (schedule.look().waiting, len(schedule.look().running)) != (1, 1):
+        while (schedule.look().waiting, len(schedule.look().at_work)) != (1, 1):
             assert time.monotonic() < until
             time.sleep(0.01)
-        assert schedule.look().held == "all 1 cores are taken"
+        assert schedule.look().held == "the core is taken"
     codes = sorted(one.wait(timeout=5) for one in both)
     assert codes == [128 + signal.SIGKILL, 128 + signal.SIGTERM]
 

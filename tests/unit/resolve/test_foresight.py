@@ -16,6 +16,7 @@ from vllm_forge.records.wishes import Device, Wishes
 from vllm_forge.release import known_releases, known_torches
 from vllm_forge.resolve.given import Given
 from vllm_forge.resolve.resolution import resolve
+from vllm_forge.run.scheduler.predict import read_table
 
 MACHINES = read_recorded_machines()
 
@@ -41,6 +42,7 @@ def plan_for(on: Machine, checkpoint: Checkpoint | None = None, **wishes: object
             unpack_into="system",
             why_release=Reason("asked for", "a test"),
             checkpoint=checkpoint,
+            costs=read_table(),
         )
     )
 
@@ -68,6 +70,35 @@ def test_l40s_with_cuda_12_4_is_accepted_with_the_torch_of_the_tree() -> None:
     toolkit = next(one for one in resolution.chosen if one.subject == "toolkit")
     assert toolkit.value.version == "12.4"
     assert any("minor-version compatible" in reason.fact for reason in toolkit.because)
+
+
+def with_cores(on: Machine, cores: int, gibibytes: int) -> Machine:
+    return replace(
+        on,
+        cpu=replace(on.cpu, cores=cores),
+        memory=replace(on.memory, total_bytes=gibibytes << 30, limit_bytes=None),
+    )
+
+
+@pytest.mark.parametrize(
+    ("arch", "cores", "jobs", "threads"),
+    [
+        ("8.9", 128, None, 1),
+        ("8.9,9.0", 16, None, 1),
+        ("8.9,9.0", 128, None, 2),
+        ("8.9,9.0", 128, 1, 1),
+    ],
+)
+def test_nvcc_has_threads_where_all_would_wait_for_the_longest_file(
+    arch: str, cores: int, jobs: int | None, threads: int
+) -> None:
+    on = with_cores(machine("l40s"), cores, 8 * cores)
+    resolution = plan_for(on, cuda="12.4", gpu_arch=arch, jobs=jobs)
+    assert not resolution.refused
+    assert chosen(resolution)["nvcc_threads"] == threads
+    now = replace(on, memory=replace(on.memory, available_bytes=9 << 30))
+    again = plan_for(now, cuda="12.4", gpu_arch=arch, jobs=jobs)
+    assert chosen(again)["nvcc_threads"] == threads, "what is free now changes no command line"
 
 
 def test_l40s_builds_131_files_and_neither_fa3_nor_flashmla() -> None:

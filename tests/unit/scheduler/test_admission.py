@@ -47,7 +47,7 @@ def test_only_what_fits_into_memory_starts() -> None:
     verdict = choose(*(waiting(number, 100, 2.8) for number in range(8)), where=room())
     assert started(verdict) == [0, 1, 2]
     assert verdict.reasons[3] == "needs 2.8 GiB, 0.6 GiB left"
-    assert verdict.held == "memory"
+    assert verdict.held == "file3 needs 2.8 GiB, 0.6 GiB left"
 
 
 def test_running_compiles_are_counted_with_what_they_will_still_take() -> None:
@@ -141,3 +141,13 @@ def test_threads_of_one_compile_take_as_many_cores() -> None:
 
 def test_nothing_waits() -> None:
     assert choose(where=room()) == Verdict((), {}, "nothing waits")
+
+
+def test_a_compile_of_many_threads_waits_for_as_many_cores() -> None:
+    wide, narrow = waiting(1, 100, 1, cores=4), waiting(2, 10, 1)
+    at_work = (running(3, 1.0),)
+    beside = choose(wide, narrow, at_work=at_work, where=room(cores=4))
+    assert started(beside) == [2]
+    assert beside.reasons == {1: "needs 4 cores, 3 free"}
+    assert started(choose(wide, narrow, at_work=at_work, where=room(cores=5))) == [1]
+    assert started(choose(wide, narrow, where=room(cores=2))) == [1], "more than there are at all"

@@ -8,6 +8,7 @@ from inline_snapshot import snapshot
 from rich.console import Console, RenderableType
 
 from vllm_forge.records.event import (
+    AtWork,
     Event,
     Note,
     StepFailed,
@@ -34,7 +35,14 @@ COMPILING: list[Event] = [
     Note(28.0, "no solution as of 2025-08-18: unbounded requirements resolve as of today"),
     StepStarted("compile", "compile _C", 30.0),
     StepProgress(
-        "compile", 60.0, 3, 9, "files", ("attention.cpp", "quant.cpp"), memory_bytes=2900 * MIB
+        *("compile", 60.0, 3, 9, "files"),
+        memory_bytes=2900 * MIB,
+        at_work=(
+            AtWork("_C/csrc/cpu/attention.cpp", 14.0, 1500 * MIB),
+            AtWork("_C/csrc/cpu/quant.cpp", 30.0, 1400 * MIB),
+        ),
+        waiting=4,
+        held="all 2 cores are taken",
     ),
 ]
 
@@ -63,8 +71,9 @@ note: no solution as of 2025-08-18: unbounded requirements resolve as of today
 ✓ Python 3.12.1 with torch 2.6.0      24 s torch 2.6.0+cu124 imports, CUDA …
 ⠋ compile _C                          45 s
   ━━━━━━━━──────────────── 3/9 files  about 1 m 30 s left  memory 2.8 GiB
-    attention.cpp
-    quant.cpp
+         45 s   1.4 GiB  _C/csrc/cpu/quant.cpp
+         29 s   1.5 GiB  _C/csrc/cpu/attention.cpp
+    4 waiting: all 2 cores are taken
 """)
 
 
@@ -77,8 +86,36 @@ note: no solution as of 2025-08-18: unbounded requirements resolve as of today
 ✓ Python 3.12.1 with torch 2.6.0      24 s torch 2.6.0+cu124 imports, CUDA 12.4, the old C++ ABI
 ⠋ compile _C                          45 s
   ━━━━━━━━──────────────── 3/9 files  about 1 m 30 s left  memory 2.8 GiB
-    attention.cpp
-    quant.cpp
+         45 s   1.4 GiB  _C/csrc/cpu/quant.cpp
+         29 s   1.5 GiB  _C/csrc/cpu/attention.cpp
+    4 waiting: all 2 cores are taken
+""")
+
+
+def test_a_compile_that_hangs_stands_first_and_can_be_ended() -> None:
+    at_work = [AtWork(f"_C/csrc/file{number}.cu", number + 9.0, 100 * MIB) for number in range(8)]
+    at_work[3] = AtWork("_C/csrc/hangs.cu", 80.0, 20 * MIB, idle_seconds=70.0, group=4711)
+    events: list[Event] = [
+        StepStarted("compile", "compile _C", 0),
+        StepProgress(
+            *("compile", 99.0, 3, 400, "files"),
+            at_work=tuple(at_work),
+            waiting=300,
+            held="_C/csrc/scaled_mm_c2x.cu needs 7.5 GiB, 3.1 GiB left",
+        ),
+    ]
+    assert seen(render_board(board_of(events), 100.0, 80), 80) == snapshot("""\
+
+⠋ compile _C 1 m 40 s
+  ──────────────────────── 3/400 files
+     1 m 21 s  20.0 MiB  hangs.cu: no CPU for 1 m 11 s; to end it: kill -- -4711
+         17 s 100.0 MiB  _C/csrc/file7.cu
+         16 s 100.0 MiB  _C/csrc/file6.cu
+         15 s 100.0 MiB  _C/csrc/file5.cu
+         14 s 100.0 MiB  _C/csrc/file4.cu
+         12 s 100.0 MiB  _C/csrc/file2.cu
+    and 2 more at work
+    300 waiting: _C/csrc/scaled_mm_c2x.cu needs 7.5 GiB, 3.1 GiB left
 """)
 
 
@@ -140,7 +177,7 @@ def test_time_stands_still_when_all_is_done() -> None:
 def test_no_line_is_folded(width: int) -> None:
     rows = [event for event in COMPILING if not isinstance(event, Note)]
     lines = seen(render_board(board_of(rows), 75.0, width), width).strip("\n").splitlines()
-    assert len(lines) == 4 + 3
+    assert len(lines) == 4 + 1 + 2 + 1
     assert max(len(line) for line in lines) <= width
 
 

@@ -124,7 +124,7 @@ def _compile(action: Compile, site: Site) -> Done:
         doors.emit(
             replace(
                 told,
-                running=seen.running,
+                at_work=seen.at_work,
                 memory_bytes=seen.resident_bytes,
                 waiting=seen.waiting,
                 held=seen.held,

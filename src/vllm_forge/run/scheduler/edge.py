@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
+from vllm_forge.records.event import AtWork
 from vllm_forge.records.schedule import Command, CompileRecord, Prediction, Running, Waiting
 from vllm_forge.run.scheduler.learned import MORE
 from vllm_forge.run.scheduler.processes import children_of, measure_tree
@@ -84,6 +85,16 @@ class Edge:
             alone=self.alone,
         )
 
+    def at_work(self, now: float) -> AtWork:
+        """As the board shows it."""
+        return AtWork(
+            self.command.name,
+            now - (self.started or now),
+            self.resident_bytes,
+            now - self.busy_at if self.said_hanging else 0.0,
+            self.group,
+        )
+
     def _cores(self) -> int:
         return max(1, min(self.command.threads, self.command.architectures))
 
@@ -100,7 +111,7 @@ class Edge:
         self.peak_bytes = max(self.peak_bytes, seen.resident_bytes)
         self.byte_seconds = (self.byte_seconds or 0.0) + seen.resident_bytes * seconds
         if seen.cpu_seconds > self.cpu_seconds:
-            self.cpu_seconds, self.busy_at = seen.cpu_seconds, now
+            self.cpu_seconds, self.busy_at, self.said_hanging = seen.cpu_seconds, now, False
 
     def died_of(self, code: int, oom_kills: int) -> int | None:
         """The signal that ended it, or ended its child, and is worth another attempt.

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from vllm_forge.records.event import AtWork
 from vllm_forge.records.schedule import CompileRecord, MemorySample, Room, Waiting
 from vllm_forge.resolve.admission import GIB, choose_admissions, foresee, order_of
 from vllm_forge.run.scheduler.command import parse_command
@@ -32,7 +33,7 @@ HANGING_SECONDS: Final = 60.0
 class Snapshot:
     """What compiles now; `held` says why those waiting wait."""
 
-    running: tuple[str, ...] = ()
+    at_work: tuple[AtWork, ...] = ()
     resident_bytes: int = 0
     waiting: int = 0
     held: str = ""
@@ -168,7 +169,7 @@ class Floor:
                 self.note(one.warning)
             self._start(edge, now, verdict.held)
         self.snapshot = Snapshot(
-            tuple(edge.command.name for edge in self._running.values()),
+            tuple(edge.at_work(now) for edge in self._running.values()),
             sum(edge.resident_bytes for edge in self._running.values()),
             len(self._waiting),
             verdict.held if self._waiting else "",

@@ -1,14 +1,13 @@
 """What a compile will cost: learned here, else measured elsewhere, else guessed."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache
 from importlib import resources
 from typing import Final
 
 from vllm_forge.records.codec import parse_json
-from vllm_forge.records.schedule import Command, Kind, Origin, Prediction
+from vllm_forge.records.schedule import Command, Measured, Origin, Prediction
 from vllm_forge.resolve.nvcc_threads import passes_in_turn
 from vllm_forge.run.scheduler.learned import Costs
 
@@ -17,24 +16,6 @@ MARGIN: Final = 1.03
 
 HEAVY: Final = ("cutlass", "scaled_mm", "flash", "gemm", "hopper")
 """Words in a CUDA file's path that go with many template instances."""
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """A row of the shipped table: one architecture, one thread.
-
-    `target`, `file` and `flags` are globs. `cpu_seconds` and `peak_bytes` are the least and the
-    most of the `files` that the row was measured on (or stands for).
-    """
-
-    kind: Kind
-    target: str
-    file: str
-    cpu_seconds: tuple[float, float]
-    peak_bytes: tuple[int, int]
-    files: int
-    source: str
-    flags: str = "*"
 
 
 @cache
