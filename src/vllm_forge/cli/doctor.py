@@ -1,10 +1,11 @@
 """`doctor`: what this machine is and what would stop a build."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vllm_forge.cli.common import Common, environment, put_json, show
 from vllm_forge.probe import read_machine
 from vllm_forge.probe.cuda_tables import read_cuda_table
+from vllm_forge.probe.system import read_offered_gcc
 from vllm_forge.records.finding import Finding
 from vllm_forge.records.machine import Machine
 from vllm_forge.resolve.doctor import find_obstacles
@@ -39,6 +40,9 @@ def doctor(*, common: Common = Common(), offline: bool = False) -> None:  # noqa
         environ=environ,
     )
     findings = find_obstacles(machine, read_cuda_table())
+    if any(finding.code == "host-compiler-unsupported" for finding in findings):
+        machine = replace(machine, offered_gcc=read_offered_gcc(run_command))
+        findings = find_obstacles(machine, read_cuda_table())
     if common.json:
         put_json(DoctorDocument(machine, findings))
     elif not common.quiet:

@@ -9,6 +9,7 @@ from vllm_forge.cli.tree_facts import facts_of_release
 from vllm_forge.plan.assemble import Origin, Setting, assemble
 from vllm_forge.probe import parse_machine, read_machine
 from vllm_forge.probe.cuda_tables import read_cuda_table
+from vllm_forge.probe.system import read_offered_gcc
 from vllm_forge.records.decision import Chosen, Reason
 from vllm_forge.records.facts import TreeFacts
 from vllm_forge.records.home import Home
@@ -23,6 +24,7 @@ from vllm_forge.resolve.given import Given, wished_release
 from vllm_forge.resolve.isa import read_switch
 from vllm_forge.resolve.release import choose_release
 from vllm_forge.resolve.resolution import resolve
+from vllm_forge.resolve.spelling import check_spelling
 from vllm_forge.run.doors import Doors
 from vllm_forge.run.files import make_home
 from vllm_forge.run.process import run_command
@@ -51,6 +53,7 @@ def make_plan(
     locked: str | None = None,
 ) -> Planned:
     """Facts, then decisions, then the plan. Reads; makes nothing but what reading needs."""
+    check_spelling(wishes)
     make_home(doors.home.path)
     machine = read_here_or_file(doors.home, machine_file)
     facts, origin = read_facts(wishes.vllm or DEFAULT_RELEASE, doors)
@@ -67,7 +70,7 @@ def make_plan(
         torches=known_torches(),
         known=known_releases(),
         facts_of=facts_of_release,
-        unpack_into=str(doors.home.system("debian")),
+        unpack_into=str(doors.home.system),
         why_release=WISHED_NONE if wishes.vllm is None else wished_release(wishes.vllm),
         install_system_packages=install_system,
         checkpoint=None if wishes.checkpoint is None else read_checkpoint(wishes.checkpoint),
@@ -79,8 +82,13 @@ def make_plan(
         given = replace(given, offers=read_offers(given, doors))
     if wishes.vllm is None:
         given = choose_release(given)
+    resolution = resolve(given)
+    if machine_file is None and any(one.subject == "compiler" for one in resolution.refused):
+        machine = replace(machine, offered_gcc=read_offered_gcc(run_command))
+        given = replace(given, machine=machine)
+        resolution = resolve(given)
     plan = assemble(
-        resolve(given),
+        resolution,
         given.facts.release,
         origin,
         Setting(

@@ -1,12 +1,14 @@
 """The distribution, its C library, and the system headers a build needs."""
 
 import os
+import re
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from vllm_forge.probe.programs import parse_path
+from vllm_forge.records.doors import RunCommand
 from vllm_forge.records.machine import Libraries, OperatingSystem
 
 HEADER_FOLDERS: Final = ("/usr/include", "/usr/local/include")
@@ -68,6 +70,21 @@ def read_glibc() -> str | None:
 def read_root() -> bool:
     """Whether system packages could be installed."""
     return os.geteuid() == 0
+
+
+def parse_package_names(text: str) -> tuple[int, ...] | None:
+    r"""Major versions out of apt's list of names; None where it knows none (no lists fetched).
+
+    >>> parse_package_names("g++-12\ng++-11\ng++-12-multilib\n"), parse_package_names("")
+    ((11, 12), None)
+    """
+    majors = {int(found) for found in re.findall(r"^g\+\+-(\d+)$", text, re.MULTILINE)}
+    return tuple(sorted(majors)) or None
+
+
+def read_offered_gcc(run: RunCommand) -> tuple[int, ...] | None:
+    """What apt could install; it may have to build its cache first, which takes seconds."""
+    return parse_package_names(run(["apt-cache", "pkgnames", "g++-"], timeout=60.0).stdout)
 
 
 def read_libraries(environ: Mapping[str, str], *, root: Path = Path("/")) -> Libraries:

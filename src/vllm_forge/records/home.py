@@ -52,9 +52,10 @@ class Home:
         """CMake packages of our own; beside the build folder, which may be cleared."""
         return self.path / "cmake" / key
 
-    def system(self, key: str) -> Path:
-        """The distribution's packages, unpacked."""
-        return self.path / "system" / key
+    @property
+    def system(self) -> Path:
+        """The distribution's packages, unpacked: a folder for each set of them."""
+        return self.path / "system"
 
     def receipts(self, key: str) -> Path:
         return self.path / "receipts" / key

@@ -135,5 +135,8 @@ class Machine:
     pythons: tuple[Python, ...] | None = None
     tools: Tools = field(default_factory=Tools)
     libraries: Libraries = field(default_factory=Libraries)
+    offered_gcc: tuple[Annotated[int, Meta(ge=1, le=1000)], ...] | None = None
+    """Major versions of g++ that the distribution's package manager has, ascending; asked only
+    where no compiler here will do."""
     reachable: Reachable = field(default_factory=Reachable)
     root: bool | None = None

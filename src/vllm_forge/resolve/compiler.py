@@ -6,6 +6,7 @@ from vllm_forge.records.decision import Chosen, Decision, Reason, Refused
 from vllm_forge.records.machine import Compiler, Machine
 from vllm_forge.records.release import Release
 from vllm_forge.records.wishes import Device
+from vllm_forge.resolve.advice import gcc_to_install
 
 LEAST_GCC = "9.0"
 """torch ≥ 2.1 wants C++17 complete in its headers: PyTorch's CONTRIBUTING says gcc 9 or newer."""
@@ -37,11 +38,16 @@ def choose_compiler(
         and (newest is None or Version(compiler.version).major <= Version(newest).major)
     ]
     if not fit:
+        if machine.offered_gcc is not None:
+            offered = ", ".join(str(each) for each in machine.offered_gcc)
+            because.append(
+                Reason(f"this distribution has g++ {offered}", "apt-cache pkgnames g++-")
+            )
         there = ", ".join(f"{compiler.path} {compiler.version}" for compiler in gcc)
         return Refused(
             "compiler",
             (*because, Reason(f"found: {there or 'no g++'}", "PATH")),
-            (f"apt-get install {_package(newest, floor)}",),
+            _ways_out(machine, floor, newest),
         )
     best = max(fit, key=lambda compiler: (compiler.name == "g++", Version(compiler.version)))
     return Chosen(
@@ -51,7 +57,10 @@ def choose_compiler(
     )
 
 
-def _package(newest: str | None, floor: str) -> str:
-    if newest is not None:
-        return f"g++-{Version(newest).major}"
-    return "g++" if floor == LEAST_GCC else f"g++-{Version(floor).major}"
+def _ways_out(machine: Machine, floor: str, newest: str | None) -> tuple[str, ...]:
+    """The package to install, one that this distribution has; () where it has none that fits."""
+    if machine.offered_gcc is None and newest is None and floor == LEAST_GCC:
+        return ("apt-get install g++",)
+    most = None if newest is None else Version(newest).major
+    package = gcc_to_install(machine.offered_gcc, Version(floor).major, most)
+    return () if package is None else (f"apt-get install {package}",)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from vllm_forge.records.cuda import CudaTable
 from vllm_forge.records.finding import Finding, Severity
 from vllm_forge.records.machine import Machine
-from vllm_forge.resolve.advice import install_line
+from vllm_forge.resolve.advice import gcc_to_install, install_line
 from vllm_forge.resolve.cuda_facts import (
     archs_of_toolkit,
     driver_floor,
@@ -16,6 +16,9 @@ from vllm_forge.resolve.cuda_facts import (
     parts_of,
 )
 from vllm_forge.resolve.gpu_arch import best_for
+
+OLDEST_GCC = 9
+"""As torch's headers want it (resolve/compiler.py)."""
 
 
 def find_no_gpu(machine: Machine) -> Iterator[Finding]:
@@ -136,5 +139,13 @@ def find_host_compiler_trouble(machine: Machine, table: CudaTable) -> Iterator[F
                 Severity.WARNING,
                 f"CUDA {toolkit.version} takes g++ up to {newest}; every g++ here is newer",
                 (*(f"{each.path}: {each.version}" for each in gcc), limit.source),
-                (install_line(machine, f"g++-{newest}", f"gcc-toolset-{newest}-gcc-c++"),),
+                _install_gcc(machine, newest),
             )
+
+
+def _install_gcc(machine: Machine, newest: int) -> tuple[str, ...]:
+    """A package that the distribution has, as far as that is known."""
+    package = gcc_to_install(machine.offered_gcc, OLDEST_GCC, newest)
+    if package is None:
+        return (f"a CUDA toolkit that takes the g++ here; this distribution has none ≤ {newest}",)
+    return (install_line(machine, package, f"gcc-toolset-{newest}-gcc-c++"),)

@@ -1,5 +1,7 @@
 """Which headers and libraries of the distribution are missing, and who packs them."""
 
+from pathlib import PurePath
+
 from vllm_forge.records.decision import Chosen, Decision, Reason, Refused
 from vllm_forge.records.machine import Machine, Python
 from vllm_forge.records.plan import SystemPackages
@@ -23,6 +25,9 @@ def choose_system_packages(
 ) -> Decision[SystemPackages | None]:
     """What has to be unpacked under `into`, or None where nothing is missing.
 
+    Each distribution's release and set of packages has a folder of its own there: two plans that
+    need different packages would otherwise take each other's away.
+
     libnuma is linked by the CPU target of every tree read (cmake/cpu_extension.cmake appends
     `numa`). The chosen Python's headers are needed by every extension.
     """
@@ -45,6 +50,8 @@ def choose_system_packages(
     if system not in DEBIAN_LIKE:
         act = OTHER_NAMES.get(system or "", "install libnuma's and Python's development packages")
         return Refused("system_packages", because, (act,))
+    release = f"{system}-{machine.os.version}" if machine.os and machine.os.version else system
+    room = str(PurePath(into, "-".join((release or "", *packages))))
     return Chosen(
-        "system_packages", SystemPackages(tuple(packages), tuple(needs), into, install), because
+        "system_packages", SystemPackages(tuple(packages), tuple(needs), room, install), because
     )

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import islice
 
+from packaging.version import Version
+
 from vllm_forge.records.decision import Refused
 from vllm_forge.records.machine import Toolkit
 from vllm_forge.records.problem import Problem
@@ -96,6 +98,9 @@ def _found(refused: Refused, given: Given) -> Iterator[str]:
     wishes = given.wishes
     if refused.subject == "quantization" and given.checkpoint is not None:
         yield from (f"--vllm {version}" for version in releases_loading(given.checkpoint, given))
+    if refused.subject == "compiler":
+        yield from _toolkits_taking_gcc(given)
+        yield from _releases_taking_gcc(given)
     if refused.subject not in {"torch", "toolkit", "gpu_arch", "python"}:
         return
     if wishes.torch is not None:
@@ -104,6 +109,33 @@ def _found(refused: Refused, given: Given) -> Iterator[str]:
             if version and pin.role == "cuda" and version != wishes.torch:
                 yield f"--torch {version}"
         yield from _releases_pinning(wishes.torch, given)
+
+
+def _newest_gcc(given: Given) -> Version | None:
+    gcc = [Version(each.version) for each in given.machine.compilers or () if "g++" in each.name]
+    return max(gcc, default=None)
+
+
+def _toolkits_taking_gcc(given: Given) -> Iterator[str]:
+    """Newer ones: each takes newer host compilers than the one before."""
+    here = _newest_gcc(given)
+    if here is not None and given.wishes.device is not Device.CPU:
+        for facts in reversed(given.cuda.toolkits):
+            if facts.gcc >= here.major:
+                yield f"--cuda {facts.version}"
+
+
+def _releases_taking_gcc(given: Given) -> Iterator[str]:
+    """The newest whose floor the compiler that is here reaches; older ones would be no better."""
+    here = _newest_gcc(given)
+    for version in reversed(given.known if here is not None else ()):
+        facts = given.facts_of(version)
+        if facts is None or here is None:
+            continue
+        floor = facts.release.gcc_floor.value
+        if floor is None or here >= Version(floor):
+            yield f"--vllm {version} (takes g++ {here})"
+            return
 
 
 def _releases_pinning(torch: str, given: Given) -> Iterator[str]:

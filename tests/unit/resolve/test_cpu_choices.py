@@ -220,6 +220,19 @@ class TestCompiler:
         assert decision.because[0].source == "cmake/cpu_extension.cmake:20"
         assert decision.ways_out == ("apt-get install g++-12",)
 
+    def test_only_a_package_that_the_distribution_has_is_named(self) -> None:
+        """Debian 12 has g++ 11 and 12: g++-15 is allowed and cannot be installed there."""
+        release = replace(RELEASE, cpu_gcc_floor=Sourced("13", "CMakeLists.txt:1692"))
+        for offered, ways in [
+            ((11, 12), ()),
+            ((11, 12, 13, 14), ("apt-get install g++-14",)),
+            ((12, 13, 16), ("apt-get install g++-13",)),
+        ]:
+            machine = replace(MACHINE, offered_gcc=offered)
+            decision = refused(choose_compiler(machine, release, Device.CPU, newest="15"))
+            assert decision.ways_out == ways
+            assert f"this distribution has g++ {offered[0]}, " in facts(decision)
+
     def test_none(self) -> None:
         assert "found: no g++" in facts(refused(self.choose()))
 
@@ -329,7 +342,7 @@ class TestSystemPackages:
     ) -> object:
         machine = replace(
             MACHINE,
-            os=OperatingSystem(system) if system else None,
+            os=OperatingSystem(system, "24.04") if system else None,
             libraries=Libraries(libnuma=numa),
         )
         python = Python("3.12.3", "/usr/bin/python3.12", headers=headers)
@@ -350,6 +363,17 @@ class TestSystemPackages:
             "libpython3.12-dev",
         )
         assert getattr(packages, "install", None) is False
+        room = "/home/system/ubuntu-24.04-libnuma-dev-libnuma1-libpython3.12-dev"
+        assert getattr(packages, "into", None) == room
+
+    def test_another_set_of_packages_has_another_room(self) -> None:
+        """Two plans in one home: neither takes away what the other unpacked."""
+        rooms = {
+            getattr(self.choose(system, numa=False, headers=headers), "into", None)
+            for system in ("debian", "ubuntu")
+            for headers in (True, False)
+        }
+        assert len(rooms) == 4
 
     @pytest.mark.parametrize(
         ("system", "way"),

@@ -10,7 +10,7 @@ from vllm_forge.cli.tree_facts import facts_of_release
 from vllm_forge.probe.cuda_tables import read_cuda_table, read_recorded_machines
 from vllm_forge.records.checkpoint import Checkpoint
 from vllm_forge.records.decision import Reason
-from vllm_forge.records.machine import Machine, Python
+from vllm_forge.records.machine import Compiler, Machine, Python, Toolkit
 from vllm_forge.records.resolution import Resolution
 from vllm_forge.records.wishes import Device, Wishes
 from vllm_forge.release import known_releases, known_torches
@@ -149,6 +149,46 @@ def test_hopper_builds_flash_attention_3_and_flashmla() -> None:
     assert not resolution.refused
     built = {target.name for target in resolution.targets if target.build}
     assert {"_vllm_fa3_C", "_flashmla_C"} <= built
+
+
+CUDA_13 = replace(
+    machine("l40s"),
+    driver=None,
+    toolkits=(Toolkit("13.0", "/usr/local/cuda-13.0", "13.0.88"),),
+)
+
+
+def gcc(version: str) -> tuple[Compiler, ...]:
+    return (Compiler("g++", version, "/usr/bin/g++"),)
+
+
+def test_a_gcc_too_new_for_nvcc_is_refused_and_a_toolkit_that_takes_it_offered() -> None:
+    box = replace(machine("l40s"), compilers=gcc("14.2.0"), offered_gcc=(14, 15), driver=None)
+    resolution = plan_for(box, vllm="0.10.1", cuda="12.4", gpu_arch="8.9")
+    assert [one.subject for one in resolution.refused] == ["compiler"]
+    assert "at most g++ 13" in facts_said(resolution)
+    assert "this distribution has g++ 14, 15" in facts_said(resolution)
+    assert any(way.startswith("--cuda 12.") for way in ways_out(resolution))
+    assert not any("apt-get" in way for way in ways_out(resolution))
+
+
+def test_a_gcc_too_old_for_the_tree_is_refused_and_a_release_that_takes_it_offered() -> None:
+    box = replace(CUDA_13, compilers=gcc("12.2.0"), offered_gcc=(11, 12))
+    resolution = plan_for(box, vllm="0.33.0", gpu_arch="8.9", targets=("cumem_allocator",))
+    assert [one.subject for one in resolution.refused] == ["compiler"]
+    assert "at least g++ 13" in facts_said(resolution)
+    (way,) = [way for way in ways_out(resolution) if way.startswith("--vllm")]
+    version = way.split()[1]
+    again = plan_for(box, vllm=version, gpu_arch="8.9", targets=("cumem_allocator",))
+    assert not again.refused
+
+
+def test_0_33_plans_on_a_machine_with_gcc_13() -> None:
+    box = replace(CUDA_13, compilers=gcc("13.3.0"))
+    targets = ("cumem_allocator", "spinloop")
+    resolution = plan_for(box, vllm="0.33.0", gpu_arch="8.9", targets=targets)
+    assert not resolution.refused
+    assert chosen(resolution)["compiler"] == gcc("13.3.0")[0]
 
 
 def test_python_3_13_is_refused_and_3_12_offered() -> None:

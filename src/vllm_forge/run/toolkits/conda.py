@@ -16,6 +16,7 @@ from vllm_forge.records.toolkit import Archive, Offer
 from vllm_forge.resolve.cuda_facts import minor_of
 from vllm_forge.run.doors import Doors
 from vllm_forge.run.files import write_atomically
+from vllm_forge.run.process import dies_with_us
 from vllm_forge.run.toolkits.layout import place_of_nvidia, render_profile
 from vllm_forge.run.toolkits.provider import SUBJECT, Asked, Recipe, Tell
 from vllm_forge.run.toolkits.unpack import move_needed
@@ -71,10 +72,8 @@ def offer_conda(asked: Asked, doors: Doors) -> Recipe | Refused:
 
     def fill(into: Path, _tell: Tell) -> None:
         tree = into / "conda"
-        made = doors.run(
-            [*create[:-1], str(tree), *wanted],
-            timeout=FETCH_SECONDS,
-        )
+        command = [*dies_with_us(), *create[:-1], str(tree), *wanted]
+        made = doors.run(command, timeout=FETCH_SECONDS)
         if made.code != 0:
             raise Problem(
                 f"{Path(program).name} could not install the toolkit's packages",

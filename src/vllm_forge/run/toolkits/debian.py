@@ -22,6 +22,7 @@ from vllm_forge.resolve.cuda_facts import parts_of
 from vllm_forge.run.doors import Doors
 from vllm_forge.run.download import download
 from vllm_forge.run.files import sha256_of, write_atomically
+from vllm_forge.run.process import dies_with_us
 from vllm_forge.run.toolkits.debian_sources import choose_mirror, read_sources
 from vllm_forge.run.toolkits.layout import place_of_debian, render_profile
 from vllm_forge.run.toolkits.provider import SUBJECT, Asked, Recipe, Tell
@@ -199,7 +200,7 @@ def _apt(
         Problem: exit 4 with apt's own errors, its signatures' included.
     """
     command = ["apt-get", "-qq", "-c", str(state / "forge.conf"), *words]
-    said = run(command, cwd=cwd, timeout=seconds)
+    said = run([*dies_with_us(), *command], cwd=cwd, timeout=seconds)
     if said.code != 0:
         errors = [line for line in said.stderr.splitlines() if line[:2] in {"E:", "W:"}]
         raise Problem(

@@ -16,6 +16,7 @@ from typing import Final
 from vllm_forge.probe.answers import Answers
 from vllm_forge.probe.compiler import read_compilers
 from vllm_forge.probe.programs import parse_path, read_programs
+from vllm_forge.probe.system import read_offered_gcc
 from vllm_forge.records.codec import parse_json, render_json
 from vllm_forge.records.event import Note, StepFinished, StepProgress, StepStarted
 from vllm_forge.records.home import Home
@@ -136,7 +137,11 @@ def _progress(offer: Offer, doors: Doors) -> Callable[[int], None]:
 def _host(offer: Offer, doors: Doors) -> Compiler | str:
     answers = Answers(doors.run, environ=doors.environ, kept={})
     programs = read_programs(parse_path(doors.environ.get("PATH", os.defpath)))
-    return choose_host(offer.nvcc, read_compilers(programs, answers, doors.environ))
+    compilers = read_compilers(programs, answers, doors.environ)
+    host = choose_host(offer.nvcc, compilers)
+    if isinstance(host, str):
+        return choose_host(offer.nvcc, compilers, read_offered_gcc(doors.run))
+    return host
 
 
 def _measure(prefix: Path) -> tuple[int, int]:

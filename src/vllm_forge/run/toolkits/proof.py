@@ -8,7 +8,9 @@ from vllm_forge.probe.toolkit import parse_nvcc_version
 from vllm_forge.records.doors import RunCommand
 from vllm_forge.records.machine import Compiler
 from vllm_forge.records.problem import Problem
+from vllm_forge.resolve.advice import gcc_to_install
 from vllm_forge.resolve.cuda_facts import host_compiler_limit, parts_of
+from vllm_forge.resolve.doctor_cuda import OLDEST_GCC
 from vllm_forge.run.files import write_atomically
 from vllm_forge.run.toolkits.parts import missing_parts
 
@@ -49,16 +51,22 @@ def prove_version(prefix: Path, nvcc: str, run: RunCommand) -> None:
         raise Problem(f"the unpacked nvcc is {found[1]}, offered was {nvcc}")
 
 
-def choose_host(nvcc: str, compilers: tuple[Compiler, ...]) -> Compiler | str:
-    """The g++ that this nvcc accepts, the plain one first; else what to install."""
+def choose_host(
+    nvcc: str, compilers: tuple[Compiler, ...], offered: tuple[int, ...] | None = None
+) -> Compiler | str:
+    """The g++ that this nvcc accepts, the plain one first; else what to install.
+
+    `offered` are the major versions that the distribution has, None: unknown.
+    """
     limit = host_compiler_limit(nvcc, read_cuda_table())
     newest = None if limit.value is None else limit.value.gcc
     there = [each for each in compilers if each.name.startswith("g++")]
     fit = [each for each in there if newest is None or parts_of(each.version)[0] <= newest]
     if not fit:
-        wanted = "g++" if newest is None else f"g++-{newest}"
+        wanted = "g++" if newest is None else gcc_to_install(offered, OLDEST_GCC, newest)
         what = ", ".join(f"{each.path} is {each.version}" for each in there) or "no g++ is here"
-        return f"{what}, nvcc {nvcc} takes g++ up to {newest or 'any'}: apt-get install {wanted}"
+        act = f"apt-get install {wanted}" if wanted else "this distribution has none of them"
+        return f"{what}, nvcc {nvcc} takes g++ up to {newest or 'any'}: {act}"
     return max(fit, key=lambda each: (each.name == "g++", parts_of(each.version)))
 
 

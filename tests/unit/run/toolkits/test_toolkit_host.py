@@ -22,6 +22,19 @@ def test_too_new_names_the_package() -> None:
     )
 
 
+def test_only_a_package_that_the_distribution_has_is_named() -> None:
+    assert choose_host("12.4.131", (GCC_14,), (12, 13, 14)) == (
+        "/usr/bin/g++ is 14.2.0, nvcc 12.4.131 takes g++ up to 13: apt-get install g++-13"
+    )
+    assert choose_host("13.0.88", (), (11, 12)) == (
+        "no g++ is here, nvcc 13.0.88 takes g++ up to 15: apt-get install g++-12"
+    )
+    assert choose_host("12.4.131", (GCC_14,), (14, 15)) == (
+        "/usr/bin/g++ is 14.2.0, nvcc 12.4.131 takes g++ up to 13: this distribution has none of "
+        "them"
+    )
+
+
 def test_none_at_all() -> None:
     said = choose_host("12.4.131", ())
     assert said == "no g++ is here, nvcc 12.4.131 takes g++ up to 13: apt-get install g++-13"
