@@ -7,6 +7,7 @@ from typing import Final
 
 from vllm_forge.probe.answers import Answers, in_parallel
 from vllm_forge.probe.programs import Programs, each_once, runnable
+from vllm_forge.probe.toolkit_parts import missing_parts
 from vllm_forge.records.machine import Toolkit
 
 VARIABLES: Final = ("CUDA_HOME", "CUDA_PATH")
@@ -14,6 +15,7 @@ VARIABLES: Final = ("CUDA_HOME", "CUDA_PATH")
 
 RELEASE: Final = re.compile(r"release (\d+\.\d+), V(\d+(?:\.\d+)+)")
 HERE: Final = re.compile(r"^#\$ _HERE_=(.+)$", re.MULTILINE)
+SYSTEM: Final = Path("/usr")
 ELF: Final = b"\x7fELF"
 
 
@@ -96,7 +98,11 @@ def read_toolkits(
             return None
         prefix, program = behind
         version = parse_nvcc_version(answers.ask(program, "--version").stdout)
-        return None if version is None else Toolkit(version[0], str(prefix), version[1])
+        if version is None:
+            return None
+        # A distribution spreads the parts over its own folders: nothing can be said of them.
+        lacks = None if prefix == SYSTEM else missing_parts(prefix)
+        return Toolkit(version[0], str(prefix), version[1], lacks)
 
     places = (path for path, _ in each_once(candidates(programs, environ, home, root=root)))
     found: dict[str, Toolkit] = {}

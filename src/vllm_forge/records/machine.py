@@ -68,11 +68,15 @@ class Driver:
 
 @dataclass(frozen=True, slots=True)
 class Toolkit:
-    """A folder with bin/nvcc. `version` is MAJOR.MINOR; `nvcc` the compiler's own, as 12.4.131."""
+    """A folder with bin/nvcc. `version` is MAJOR.MINOR; `nvcc` the compiler's own, as 12.4.131.
+
+    `lacks` names parts that a build reads and that are not there, as `include/cublas_v2.h`.
+    """
 
     version: Version
     path: Name
     nvcc: Version | None = None
+    lacks: tuple[Name, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

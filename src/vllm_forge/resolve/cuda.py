@@ -22,7 +22,7 @@ from vllm_forge.resolve.projects import choose_projects
 from vllm_forge.resolve.quantization import choose_quantization
 from vllm_forge.resolve.strategy import choose_strategy
 from vllm_forge.resolve.targets import plan_targets
-from vllm_forge.resolve.toolkit import choose_toolkit, matches
+from vllm_forge.resolve.toolkit import choose_toolkit, lacking_parts, matches
 from vllm_forge.resolve.torch import choose_torch, exact_version, target_of
 from vllm_forge.resolve.torch_cuda import choose_torch_cuda, read_torch_cuda
 
@@ -127,7 +127,8 @@ def missing_toolkits(given: Given) -> tuple[tuple[str, ...], ...]:
     else:
         carried = read_torch_cuda(_torch_before_python(given), given.torches).value
         asked = {carried: (carried,)} if carried else {}
-    here = given.machine.toolkits or ()
+    toolkits = given.machine.toolkits or ()
+    here = [toolkit for toolkit in toolkits if not lacking_parts(toolkit, given.machine)]
     return tuple(
         tuple(dict.fromkeys((*versions, versions[0].split(".")[0])))
         if given.wishes.cuda is None

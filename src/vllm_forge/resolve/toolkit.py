@@ -21,6 +21,9 @@ from vllm_forge.resolve.cuda_facts import (
 from vllm_forge.resolve.gpu_arch import best_for, plain
 
 SUBJECT = "toolkit"
+STUB = "lib64/stubs/libcuda.so"
+NVRTC = "lib64/libnvrtc.so"
+SHOWN = 4
 MIB = 1 << 20
 CUDA_MISMATCH = "torch/utils/cpp_extension.py, _check_cuda_version"
 
@@ -100,6 +103,9 @@ def _objections(
     if torch_cuda.value is not None and _major(toolkit.version) != _major(torch_cuda.value):
         fact = f"CUDA {toolkit.version} ({toolkit.path}) is not of torch's major version"
         against.append(Reason(fact, CUDA_MISMATCH))
+    if lacking := lacking_parts(toolkit, machine):
+        fact = f"CUDA {toolkit.version} ({toolkit.path}) is not whole: it lacks {lacking}"
+        against.append(Reason(fact, "looked for in its folder"))
     floor = driver_floor(toolkit.version, table)
     driver = machine.driver
     if driver and floor.value and parts_of(driver.version) < parts_of(floor.value):
@@ -109,6 +115,21 @@ def _objections(
         )
         against.append(Reason(fact, floor.source))
     return tuple(against)
+
+
+def lacking_parts(toolkit: Toolkit, machine: Machine) -> str:
+    """What keeps a toolkit from building vLLM, a few by name; empty where nothing is known to.
+
+    A driver brings the library that the stub stands for; nvrtc is linked from torch 2.14 on only.
+
+    >>> kit = Toolkit("13.0", "/c", "13.0.88", ("include/curand.h", STUB, NVRTC))
+    >>> lacking_parts(kit, Machine()), lacking_parts(Toolkit("13.0", "/c"), Machine())
+    ('include/curand.h, lib64/stubs/libcuda.so', '')
+    """
+    spared = {NVRTC, *({STUB} if machine.driver is not None else ())}
+    lacks = [part for part in toolkit.lacks or () if part not in spared]
+    more = f" and {len(lacks) - SHOWN} more" if len(lacks) > SHOWN else ""
+    return ", ".join(lacks[:SHOWN]) + more
 
 
 def matches(toolkit: Toolkit, wish: str) -> bool:
@@ -174,6 +195,11 @@ def _refuse(
     for toolkit, against in objections.items():
         if wish is not None and len(against) == 1 and not matches(toolkit, wish):
             ways_out.append(f"--cuda {toolkit.version}")
+    ways_out += [
+        f"vllm-forge toolkit add {toolkit.version}"
+        for toolkit, against in objections.items()
+        if len(against) == 1 and toolkit.lacks and (wish is None or matches(toolkit, wish))
+    ]
     if not ways_out and torch_cuda.value is not None:
         ways_out.append(f"install CUDA {torch_cuda.value} and set CUDA_HOME to its folder")
     return Refused(SUBJECT, tuple(dict.fromkeys(because)), tuple(ways_out))

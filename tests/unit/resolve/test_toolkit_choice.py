@@ -122,6 +122,29 @@ def test_none_here_and_unknown_are_told_apart() -> None:
     assert "unknown" in facts(unknown)
 
 
+def test_a_toolkit_half_unpacked_is_not_taken_and_what_it_lacks_is_named() -> None:
+    half = Toolkit("12.4", "/usr/local/cuda-12.4", "12.4.131", ("include/cublas_v2.h",))
+    whole = Toolkit("12.2", "/usr/local/cuda-12.2", "12.2.140", ())
+    box = replace(machine("12.4"), toolkits=(half,))
+    decision = choose(box, "12.4", carried("12.6"))
+    assert isinstance(decision, Refused)
+    lacking = "CUDA 12.4 (/usr/local/cuda-12.4) is not whole: it lacks include/cublas_v2.h"
+    assert lacking in facts(decision)
+    assert decision.ways_out == ("vllm-forge toolkit add 12.4",)
+    both = choose(replace(box, toolkits=(half, whole)), torch_cuda=carried("12.6"))
+    assert version_of(both) == "12.2"
+
+
+def test_a_missing_stub_of_libcuda_matters_where_no_driver_brings_the_library() -> None:
+    kit = Toolkit("12.4", "/usr/local/cuda-12.4", "12.4.131", ("lib64/stubs/libcuda.so",))
+    box = replace(machine("12.4"), toolkits=(kit,))
+    with_driver = replace(box, driver=Driver("550.54.15", "12.4"))
+    without = choose(box, torch_cuda=carried("12.6"))
+    assert isinstance(without, Refused)
+    assert "it lacks lib64/stubs/libcuda.so" in facts(without)
+    assert version_of(choose(with_driver, torch_cuda=carried("12.6"))) == "12.4"
+
+
 def test_without_a_driver_it_may_still_be_compiled() -> None:
     decision = choose(machine("12.4"))
     assert version_of(decision) == "12.4"

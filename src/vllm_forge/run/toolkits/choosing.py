@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from vllm_forge.probe.toolkit_parts import missing_parts
 from vllm_forge.records.decision import Refused
 from vllm_forge.records.machine import Toolkit
 from vllm_forge.records.problem import ExitCode, Problem
@@ -20,7 +21,6 @@ from vllm_forge.run.toolkits.making import (
     toolkits_of,
     unfinished_of,
 )
-from vllm_forge.run.toolkits.parts import missing_parts
 from vllm_forge.run.toolkits.provider import Asked, Provider, Recipe
 from vllm_forge.run.toolkits.pypi import offer_pypi
 from vllm_forge.run.toolkits.redist import offer_redist

@@ -17,6 +17,7 @@ from vllm_forge.probe.answers import Answers
 from vllm_forge.probe.compiler import read_compilers
 from vllm_forge.probe.programs import parse_path, read_programs
 from vllm_forge.probe.system import read_offered_gcc
+from vllm_forge.probe.toolkit_parts import missing_parts
 from vllm_forge.records.codec import parse_json, render_json
 from vllm_forge.records.event import Note, StepFinished, StepProgress, StepStarted
 from vllm_forge.records.home import Home
@@ -27,7 +28,6 @@ from vllm_forge.run.doors import Doors
 from vllm_forge.run.files import make_home, write_atomically
 from vllm_forge.run.lock import locked
 from vllm_forge.run.toolkits.driver_stub import make_driver_stub
-from vllm_forge.run.toolkits.parts import missing_parts
 from vllm_forge.run.toolkits.proof import (
     choose_host,
     prove_compile,

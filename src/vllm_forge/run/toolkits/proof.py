@@ -5,6 +5,7 @@ from typing import Final
 
 from vllm_forge.probe.cuda_tables import read_cuda_table
 from vllm_forge.probe.toolkit import parse_nvcc_version
+from vllm_forge.probe.toolkit_parts import missing_parts
 from vllm_forge.records.doors import RunCommand
 from vllm_forge.records.machine import Compiler
 from vllm_forge.records.problem import Problem
@@ -12,7 +13,6 @@ from vllm_forge.resolve.advice import gcc_to_install
 from vllm_forge.resolve.cuda_facts import host_compiler_limit, parts_of
 from vllm_forge.resolve.doctor_cuda import OLDEST_GCC
 from vllm_forge.run.files import write_atomically
-from vllm_forge.run.toolkits.parts import missing_parts
 
 KERNEL: Final = """\
 #include <cuda_runtime.h>

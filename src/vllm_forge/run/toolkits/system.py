@@ -6,11 +6,11 @@ from typing import Final
 from vllm_forge.probe.answers import Answers
 from vllm_forge.probe.programs import parse_path, read_programs
 from vllm_forge.probe.toolkit import read_toolkits
+from vllm_forge.probe.toolkit_parts import missing_parts
 from vllm_forge.records.decision import Reason, Refused
 from vllm_forge.records.machine import Toolkit
 from vllm_forge.resolve.toolkit import matches
 from vllm_forge.run.doors import Doors
-from vllm_forge.run.toolkits.parts import missing_parts
 from vllm_forge.run.toolkits.provider import SUBJECT, Asked
 
 PLACES: Final = "CUDA_HOME, CUDA_PATH, PATH, /usr/local/cuda*"

@@ -13,6 +13,7 @@ import pytest
 
 from vllm_forge.probe.answers import Answers
 from vllm_forge.probe.toolkit import read_toolkits
+from vllm_forge.probe.toolkit_parts import PARTS, missing_parts
 from vllm_forge.records.event import Event
 from vllm_forge.records.home import Home
 from vllm_forge.records.problem import ExitCode, Problem
@@ -23,7 +24,6 @@ from vllm_forge.run.network import Network
 from vllm_forge.run.process import run_command
 from vllm_forge.run.toolkits.choosing import find_offer, list_toolkits, remove_toolkit
 from vllm_forge.run.toolkits.making import make_toolkit, read_toolkit_receipt
-from vllm_forge.run.toolkits.parts import PARTS, missing_parts
 from vllm_forge.run.toolkits.provider import Asked, Recipe, Tell
 
 OFFER = Offer(
