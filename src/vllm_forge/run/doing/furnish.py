@@ -1,9 +1,10 @@
 """Steps that furnish the environment: torch, the requirements, the editable install."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from vllm_forge.records.plan import Environment, Register, Requirements
-from vllm_forge.run.doing.site import Done, Site, requirement_lines
+from vllm_forge.run.doing.site import Done, Site, requirement_lines, without_left_out
 from vllm_forge.run.environment import (
     CONSTRAINTS,
     install_requirements,
@@ -48,8 +49,11 @@ def _environment(action: Environment, site: Site) -> Done:
 
 
 def _requirements(action: Requirements, site: Site) -> Done:
+    lines, skipped = without_left_out(site.plan, action.lines)
+    for line, place in skipped:
+        site.note(f"{line}: left out, as {place} leaves it out of the package's requirements")
     resolved = install_requirements(
-        action,
+        replace(action, lines=lines),
         site.open_uv(),
         torch=site.facts["torch"] or "",
         published=site.facts.get("published"),

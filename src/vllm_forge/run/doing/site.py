@@ -5,9 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
 from vllm_forge.records.event import Note, StepProgress
-from vllm_forge.records.plan import Plan, Requirements, Step
+from vllm_forge.records.plan import Plan, Requirements, Source, Step
 from vllm_forge.records.receipt import Made
+from vllm_forge.release.left_out import read_left_out
+from vllm_forge.release.source_tree import SourceTree
 from vllm_forge.run.doors import Doors
 from vllm_forge.run.index import uv_environment
 from vllm_forge.run.uv import Uv
@@ -60,5 +65,18 @@ def requirement_lines(plan: Plan) -> tuple[str, ...]:
     """What the tree asks for at run time."""
     for step in plan.steps:
         if isinstance(step.action, Requirements):
-            return step.action.lines
+            return without_left_out(plan, step.action.lines)[0]
     return ()
+
+
+def without_left_out(
+    plan: Plan, lines: tuple[str, ...]
+) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
+    """(lines that stay, lines that the tree's setup.py skips, each with the place that says so)."""
+    source = next((step.action for step in plan.steps if isinstance(step.action, Source)), None)
+    skipped = {} if source is None else read_left_out(SourceTree(Path(source.path)))
+    names = {line: canonicalize_name(Requirement(line).name) for line in lines}
+    return (
+        tuple(line for line in lines if names[line] not in skipped),
+        tuple((line, skipped[names[line]]) for line in lines if names[line] in skipped),
+    )
