@@ -102,14 +102,14 @@ class Answer(BaseHTTPRequestHandler):
             self._send_file(index, index.files[self.path.removeprefix("/files/")], span)
 
     def _send_file(self, index: Index, data: bytes, span: str | None) -> None:
-        match = re.fullmatch(r"bytes=(\d+)-", span or "")
-        start = int(match[1]) if match and index.ranges else 0
+        match = re.fullmatch(r"bytes=(\d+)-(\d*)", span or "") if index.ranges else None
+        start = int(match[1]) if match else 0
         if start and start >= len(data):
             self._send(416, b"")
             return
-        body = data[start:]
+        body = data[start : int(match[2]) + 1] if match and match[2] else data[start:]
         cut = index.cuts.pop(0) if index.cuts else None
-        self._send(206 if start else 200, body, stop=cut)
+        self._send(206 if match else 200, body, stop=cut)
 
     def _send(self, status: int, body: bytes, *, stop: int | None = None) -> None:
         self.send_response(status)

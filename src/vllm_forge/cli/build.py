@@ -16,7 +16,7 @@ from vllm_forge.cli.planning import make_plan
 from vllm_forge.cli.watching import watching
 from vllm_forge.records.built import Built
 from vllm_forge.records.codec import render_json
-from vllm_forge.records.plan import Compile, Configure, Environment, Plan, Register
+from vllm_forge.records.plan import Compile, Configure, Environment, Plan, Register, Reuse
 from vllm_forge.records.problem import ExitCode
 from vllm_forge.records.receipt import Receipt
 from vllm_forge.records.wishes import Wishes
@@ -31,6 +31,7 @@ from vllm_forge.run.scheduler import read_latest
 from vllm_forge.run.standing import Standing, keep_standing, sign, standing_file
 from vllm_forge.show.plan import render_plan
 from vllm_forge.show.schedule import render_summary
+from vllm_forge.verify.release_wheel import is_extension
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,11 +163,12 @@ def built_of(plan: Plan, receipts: tuple[Receipt, ...]) -> Built:
     actions = [step.action for step in plan.steps]
     register = next(action for action in actions if isinstance(action, Register))
     environment = next(action for action in actions if isinstance(action, Environment))
-    configure = next(action for action in actions if isinstance(action, Configure))
-    compiled = [
-        receipt
+    configure = next((action for action in actions if isinstance(action, Configure)), None)
+    put_there = [
+        thing.path
         for step, receipt in zip(plan.steps, receipts, strict=True)
-        if isinstance(step.action, Compile)
+        if isinstance(step.action, Compile | Reuse)
+        for thing in receipt.made
     ]
     return Built(
         key=plan.key,
@@ -178,10 +180,10 @@ def built_of(plan: Plan, receipts: tuple[Receipt, ...]) -> Built:
         torch=facts["torch_version"] or "",
         torch_cuda=facts["torch_cuda"],
         gpu_arch=tuple(plan.choices["gpu_arch"].value or ()),
-        extensions=tuple(thing.path for receipt in compiled for thing in receipt.made),
+        extensions=tuple(path for path in put_there if is_extension(path)),
         targets=plan.targets,
-        build=configure.build,
-        toolkit=configure.variables.get("CUDA_HOME"),
+        build=configure.build if configure else None,
+        toolkit=configure.variables.get("CUDA_HOME") if configure else None,
     )
 
 

@@ -7,6 +7,7 @@ from vllm_forge.cli.read_tree import facts_of_tree
 from vllm_forge.cli.tree_facts import facts_of_release
 from vllm_forge.plan.assemble import Origin
 from vllm_forge.records.facts import TreeFacts
+from vllm_forge.records.home import Home
 from vllm_forge.records.plan import Source
 from vllm_forge.run.doors import Doors
 from vllm_forge.run.source import find_sdist, obtain_source
@@ -29,10 +30,15 @@ def facts_of_git(wish: str, doors: Doors) -> tuple[TreeFacts, Origin]:
     url, _, ref = wish.removeprefix("git+").rpartition("@")
     if not url or "/" in ref:  # the @ was the user's (git@host:…), or there is none
         url, ref = wish.removeprefix("git+"), "HEAD"
-    mark = hashlib.sha256(f"{url}\0{ref}".encode()).hexdigest()[:8]
-    tree = doors.home.source(f"git-{mark}")
+    tree = git_folder(url, ref, doors.home)
     obtain(Source("git", str(tree), url=url, ref=ref), tree, doors)
     return facts_of_tree(tree, doors, ref=ref), Origin("git", url=url, ref=ref)
+
+
+def git_folder(url: str, ref: str, home: Home) -> Path:
+    """Where a git tree is read."""
+    mark = hashlib.sha256(f"{url}\0{ref}".encode()).hexdigest()[:8]
+    return home.source(f"git-{mark}")
 
 
 def obtain(source: Source, tree: Path, doors: Doors) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from vllm_forge.checkpoint.read import read_checkpoint
 from vllm_forge.cli.offering import read_offers
+from vllm_forge.cli.publishing import edits_of, published_for
 from vllm_forge.cli.tree_facts import facts_of_release
 from vllm_forge.plan.assemble import Origin, Setting, assemble
 from vllm_forge.probe import parse_machine, read_machine
@@ -14,13 +15,14 @@ from vllm_forge.records.decision import Chosen, Reason
 from vllm_forge.records.facts import TreeFacts
 from vllm_forge.records.home import Home
 from vllm_forge.records.machine import Machine
-from vllm_forge.records.plan import Plan
+from vllm_forge.records.plan import Plan, Reuse, Source
 from vllm_forge.records.problem import ExitCode, Problem
 from vllm_forge.records.release import Release
+from vllm_forge.records.reuse import ReadEdits
 from vllm_forge.records.wishes import Device, Isa, Wishes
 from vllm_forge.release import known_releases, known_torches
 from vllm_forge.resolve.device import choose_device
-from vllm_forge.resolve.given import Given, wished_release
+from vllm_forge.resolve.given import Given, no_edits, wished_release
 from vllm_forge.resolve.isa import read_switch
 from vllm_forge.resolve.release import choose_release
 from vllm_forge.resolve.resolution import resolve
@@ -56,6 +58,7 @@ def make_plan(
     check_spelling(wishes)
     make_home(doors.home.path)
     machine = read_here_or_file(doors.home, machine_file)
+    arch = machine.cpu.arch or "x86_64"
     facts, origin = read_facts(wishes.vllm or DEFAULT_RELEASE, doors)
     url = None if machine_file or doors.offline else _code_host(wishes, machine, facts)
     if url is not None:
@@ -77,6 +80,8 @@ def make_plan(
         variables=_folders_named(facts.release, doors),
         kept=frozenset(path.name for path in doors.home.sources.glob("*/")),
         costs=read_table(),
+        published=published_for(arch, doors),
+        edits=_edits(origin, doors),
     )
     if machine_file is None:
         given = replace(given, offers=read_offers(given, doors))
@@ -87,18 +92,41 @@ def make_plan(
         machine = replace(machine, offered_gcc=read_offered_gcc(run_command))
         given = replace(given, machine=machine)
         resolution = resolve(given)
-    plan = assemble(
-        resolution,
-        given.facts.release,
-        origin,
-        Setting(
-            home=doors.home,
-            environment=wishes.env.absolute() if wishes.env else None,
-            arch=machine.cpu.arch or "x86_64",
-            locked=locked,
-        ),
+    setting = Setting(
+        home=doors.home,
+        environment=wishes.env.absolute() if wishes.env else None,
+        arch=arch,
+        locked=locked,
     )
+    plan = assemble(resolution, given.facts.release, origin, setting)
+    made = _made_before(plan)
+    if made is not None:
+        given = replace(given, edits=edits_of(made, doors))
+        plan = assemble(resolve(given), given.facts.release, origin, setting)
     return Planned(plan, machine, given.facts.release)
+
+
+def _edits(origin: Origin, doors: Doors) -> ReadEdits:
+    """How the tree differs from its release; an sdist that is still to be unpacked does not."""
+    match origin.kind:
+        case "sdist":
+            return no_edits
+        case "tree":
+            return edits_of(origin.path or Path(), doors)
+        case "git":
+            from vllm_forge.cli.fetching import git_folder  # noqa: PLC0415 -- as below
+
+            return edits_of(git_folder(origin.url or "", origin.ref or "", doors.home), doors)
+
+
+def _made_before(plan: Plan) -> Path | None:
+    """A tree under our home that is there already and was perhaps edited, where that matters."""
+    actions = [step.action for step in plan.steps]
+    if not any(isinstance(action, Reuse) for action in actions):
+        return None
+    source = next(action for action in actions if isinstance(action, Source))
+    there = source.origin != "tree" and (Path(source.path) / "CMakeLists.txt").is_file()
+    return Path(source.path) if there else None
 
 
 def read_here_or_file(home: Home, machine_file: Path | None) -> Machine:

@@ -61,7 +61,7 @@ def prove_gpu_code(built: Built, present: Sequence[Path], run: RunCommand) -> tu
     """Source by source against what nvcc was told, and entry by entry against cuobjdump."""
     if not built.gpu_arch:
         return ()
-    compiled = read_compiled(Path(built.build)) if built.build else {}
+    compiled = compiled_sources(built)
     cuobjdump = Path(built.toolkit or "", "bin", "cuobjdump")
     program = cuobjdump if built.toolkit and cuobjdump.exists() else "cuobjdump"
     checks: list[Check] = []
@@ -90,13 +90,25 @@ def prove_imports(built: Built, present: Sequence[Path], run: RunCommand, cwd: P
             variables = with_libraries(environment(), folder)
             stubbed = import_extensions(python, waiting, environ=variables, run=run, cwd=cwd)
     seen = {**real.modules, **({} if stubbed is None else stubbed.modules)}
-    compiled = read_compiled(Path(built.build)) if built.build else {}
+    compiled = compiled_sources(built)
     checks = list(prove_extensions(real, stubbed))
     for name, path in paths.items():
         if name in seen and seen[name].error is None:
             wanted, elsewhere = expected(built, path, compiled.get(path.name, ()))
             checks.append(prove_registered(path.name, seen[name].operators, wanted, elsewhere))
     return Imports(tuple(checks), real.devices, real.why)
+
+
+def compiled_sources(built: Built) -> dict[str, tuple[CompiledSource, ...]]:
+    """Extension's file name → what build.ninja compiles for it; nothing for reused ones.
+
+    The build folder may know a reused one from an earlier build.
+    """
+    reused = {target.name for target in built.targets if target.origin == "reuse"}
+    compiled = read_compiled(Path(built.build)) if built.build else {}
+    return {
+        name: sources for name, sources in compiled.items() if name.partition(".")[0] not in reused
+    }
 
 
 def module_of(path: Path, tree: Path) -> str | None:

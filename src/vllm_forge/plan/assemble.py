@@ -9,8 +9,15 @@ from vllm_forge.plan.steps import Frame, Places, steps_for
 from vllm_forge.records.home import Home
 from vllm_forge.records.plan import Choice, Estimate, Plan, Source
 from vllm_forge.records.release import Release
-from vllm_forge.records.resolution import Build, CpuPart, PlannedProjects, Resolution
-from vllm_forge.resolve.room import NEEDED_BYTES
+from vllm_forge.records.resolution import (
+    Build,
+    CpuPart,
+    CudaPart,
+    PlannedProjects,
+    PrecompiledPart,
+    Resolution,
+)
+from vllm_forge.resolve.room import NEEDED_BYTES, PRECOMPILED_BYTES
 from vllm_forge.resolve.torch import Target
 
 
@@ -74,7 +81,11 @@ def assemble(resolution: Resolution, release: Release, origin: Origin, setting: 
         notes=resolution.notes,
         targets=resolution.targets,
         steps=steps_for(build, release, source, frame, resolution.targets),
-        estimate=Estimate(disk_bytes=NEEDED_BYTES[build.device]),
+        estimate=Estimate(
+            disk_bytes=PRECOMPILED_BYTES
+            if isinstance(build.part, PrecompiledPart)
+            else NEEDED_BYTES[build.device]
+        ),
     )
 
 
@@ -88,8 +99,12 @@ def key_of(build: Build, release: Release, origin: Origin, environment: Path | N
     if isinstance(build.part, CpuPart):
         kind = f"cpu-{build.part.isa.value}"
     else:
-        archs = "_".join(build.part.gpu_arch.value)
-        kind = f"cu{build.part.toolkit.value.version}-sm{archs}"
+        by = (
+            f"cu{build.part.toolkit.value.version}"
+            if isinstance(build.part, CudaPart)
+            else "precompiled"
+        )
+        kind = f"{by}-sm{'_'.join(build.part.gpu_arch.value)}"
     name = f"vllm-{release.version.value}-{kind}-torch{build.torch.value}-py{python}"
     own = [str(part) for part in (origin.path, origin.url, origin.ref, environment) if part]
     if own:

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePath
 
 from vllm_forge.plan.launcher import launcher_definitions
-from vllm_forge.records.lock import SCHEMA, Lock, LockedProject, LockedSource
-from vllm_forge.records.plan import Configure, Environment, Plan, Requirements, Source
+from vllm_forge.records.lock import SCHEMA, Lock, LockedProject, LockedSource, LockedWheel
+from vllm_forge.records.plan import Configure, Environment, Plan, Requirements, Reuse, Source
 from vllm_forge.records.release import Release
-from vllm_forge.records.wishes import Device, Isa, Wishes
+from vllm_forge.records.wishes import Device, Isa, Strategy, Wishes
 
 OF_ONE_MACHINE = frozenset(
     {
@@ -33,7 +33,8 @@ def make_lock(
     """`sha256` pins the source, `packages` is the resolved requirements file with hashes."""
     actions = [step.action for step in plan.steps]
     source = next(action for action in actions if isinstance(action, Source))
-    configure = next(action for action in actions if isinstance(action, Configure))
+    configure = next((action for action in actions if isinstance(action, Configure)), None)
+    reuse = next((action for action in actions if isinstance(action, Reuse)), None)
     chosen = {subject: choice.value for subject, choice in plan.choices.items()}
     return Lock(
         schema=SCHEMA,
@@ -43,7 +44,7 @@ def make_lock(
         python=minor_python(str(chosen["python"])),
         torch=str(chosen["torch"]),
         toolkit=chosen["toolkit"],
-        compiler=str(chosen["compiler"]),
+        compiler=chosen["compiler"],
         gpu_arch=tuple(chosen["gpu_arch"] or ()),
         isa=chosen.get("isa"),
         targets=tuple(target.name for target in plan.targets if target.build),
@@ -52,9 +53,10 @@ def make_lock(
             for project in release.projects
             if chosen["device"] in project.devices
         ),
-        definitions=portable(configure.definitions),
-        variables=portable(configure.variables),
+        definitions=portable(configure.definitions) if configure else {},
+        variables=portable(configure.variables) if configure else {},
         packages=packages,
+        wheel=locked_wheel(reuse) if reuse else None,
     )
 
 
@@ -69,6 +71,7 @@ def find_drift(locked: Lock, now: Lock) -> tuple[str, ...]:
                 f"source.{name}", getattr(locked.source, name), getattr(now.source, name)
             )
         yield from _one("targets", locked.targets, now.targets)
+        yield from _each("wheel", _wheel(locked), _wheel(now))
         yield from _each("project", _projects(locked), _projects(now))
         yield from _each("definition", portable(locked.definitions), now.definitions)
         yield from _each("variable", portable(locked.variables), now.variables)
@@ -88,13 +91,35 @@ def wishes_of(lock: Lock, wishes: Wishes) -> Wishes:
         gpu_arch=",".join(lock.gpu_arch) or "auto",
         isa=Isa(lock.isa) if lock.isa else Isa.AUTO,
         checkpoint=wishes.checkpoint,
-        strategy=wishes.strategy,
+        strategy=_strategy(lock),
+        targets=lock.targets,
+        reuse=lock.wheel.targets if lock.wheel and lock.toolkit else (),
+        project=wishes.project,
+        git_mirror=wishes.git_mirror,
         jobs=wishes.jobs,
         memory=wishes.memory,
         compiler_cache=wishes.compiler_cache,
         env=wishes.env,
         offline=wishes.offline,
     )
+
+
+def locked_wheel(reuse: Reuse) -> LockedWheel:
+    return LockedWheel(reuse.wheel, reuse.sha256, tuple(one.name for one in reuse.targets))
+
+
+def _strategy(lock: Lock) -> Strategy:
+    """The one that leads to the lock's targets on any machine."""
+    if lock.wheel is None:
+        return Strategy.FULL
+    return Strategy.HYBRID if lock.toolkit else Strategy.PRECOMPILED
+
+
+def _wheel(lock: Lock) -> dict[str, str]:
+    if lock.wheel is None:
+        return {}
+    wheel = lock.wheel
+    return {"file": wheel.filename, "sha256": wheel.sha256, "targets": ", ".join(wheel.targets)}
 
 
 def requirement_text(plan: Plan) -> str:

@@ -19,11 +19,14 @@ from vllm_forge.records.plan import (
     Projects,
     Register,
     Requirements,
+    Reuse,
+    ReusedTarget,
     Source,
     Step,
 )
 from vllm_forge.records.release import Release
-from vllm_forge.records.resolution import Build, CpuPart, CudaPart
+from vllm_forge.records.resolution import Build, CpuPart, CudaPart, PrecompiledPart
+from vllm_forge.records.reuse import Reused
 from vllm_forge.records.wishes import Device, Isa
 from vllm_forge.resolve.cuda_facts import minor_of
 from vllm_forge.resolve.isa import SWITCH
@@ -53,6 +56,19 @@ class Frame:
     locked: str | None = None
 
 
+class Line:
+    """Steps in their order; each is marked by those it stands on."""
+
+    def __init__(self) -> None:
+        self.steps: list[Step] = []
+
+    def add(self, name: str, title: str, action: Action, *after: str) -> str:
+        """Put one at the end and return its name; `after` are names of earlier ones."""
+        marks = [step.fingerprint for step in self.steps if step.name in after]
+        self.steps.append(Step(name, title, action, after, fingerprint(action, marks)))
+        return name
+
+
 def steps_for(
     build: Build,
     release: Release,
@@ -60,72 +76,97 @@ def steps_for(
     frame: Frame,
     targets: Sequence[PlannedTarget],
 ) -> tuple[Step, ...]:
-    """System packages where needed, then the tree, the environment, CMake, ninja, registration."""
+    """System packages where needed, then the tree, the environment, CMake, ninja, registration.
+
+    What is taken out of a wheel comes before what is compiled: where it does not fit after all, no
+    compile is waited for; and after configure, whose generated files count as sources. Where
+    nothing is compiled, neither toolkit nor CMake has a step.
+    """
     places = frame.places
-    steps: list[Step] = []
-
-    def add(name: str, title: str, action: Action, *after: str) -> None:
-        marks = [step.fingerprint for step in steps if step.name in after]
-        steps.append(Step(name, title, action, after, fingerprint(action, marks)))
-
-    packages = build.system_packages.value
-    system: tuple[str, ...] = ()
-    if packages is not None:
-        verb = "install" if packages.install else "unpack"
-        add("system-packages", f"{verb} {', '.join(packages.packages)}", packages)
-        system = ("system-packages",)
-    made: list[str] = []
-    if isinstance(build.part, CudaPart):
-        for name, title, action in _cuda_actions(build.part):
-            add(name, title, action)
-            made.append(name)
-    add("source", _source_title(source), source)
+    compiled = tuple(one.name for one in targets if one.build and one.origin != "reuse")
+    line = Line()
+    ground = _lay_ground(line, build) if compiled else ()
+    line.add("source", _source_title(source), source)
     torch = build.torch.value
     python = build.python.value
-    add(
+    line.add(
         "environment",
         f"Python {python.version} with torch {torch}",
         Environment(str(places.environment), python.path, torch, _torch_cuda(build)),
     )
-    add(
+    line.add(
         "requirements",
         "vLLM's requirements, torch protected",
         _requirements(build, release, frame),
         "environment",
     )
-    add(
-        "configure",
-        "configure with CMake",
-        _configure(build, source, places),
-        *("source", "environment", *system, *made),
-    )
-    names = tuple(planned.name for planned in targets if planned.build)
-    modules = {extension.name: extension.module for extension in release.targets}
-    add(
-        "compile",
-        f"compile {', '.join(names)}",
-        Compile(
-            source.path,
-            str(places.build),
-            names,
-            tuple(modules[name] for name in names),
-            str(places.launcher),
-            build.limits.cores,
-            build.limits.memory_bytes,
-            build.compiler_cache.value,
-            build.limits.cache_wished,
-        ),
-        *("source", "configure"),
-    )
-    add(
+    if compiled:
+        configure = _configure(build, source, places)
+        before = ("source", "environment", *ground)
+        line.add("configure", "configure with CMake", configure, *before)
+    if not isinstance(build.part, CpuPart) and build.part.reused is not None:
+        reused = build.part.reused
+        reuse = _reuse(reused, build.part.gpu_arch.value, source, places)
+        title = f"take {', '.join(reused.members)} out of {reused.wheel.filename}"
+        line.add("reuse", title, reuse, "source", "environment")
+    if compiled:
+        action = _compile(compiled, build, release, source, places)
+        line.add("compile", f"compile {', '.join(compiled)}", action, "source", "configure")
+    line.add(
         "register",
         "register the editable install",
         Register(
-            source.path, str(places.environment), version_of(build, release), build.device.value
+            source.path,
+            str(places.environment),
+            version_of(build, release, compiles=bool(compiled)),
+            build.device.value,
         ),
         *("source", "requirements"),
     )
-    return tuple(steps)
+    return tuple(line.steps)
+
+
+def _lay_ground(line: Line, build: Build) -> tuple[str, ...]:
+    """What a compile needs on this machine: headers, the toolkit, fetched projects."""
+    laid = []
+    packages = build.system_packages.value
+    if packages is not None:
+        verb = "install" if packages.install else "unpack"
+        title = f"{verb} {', '.join(packages.packages)}"
+        laid.append(line.add("system-packages", title, packages))
+    if isinstance(build.part, CudaPart):
+        for name, title, action in _cuda_actions(build.part):
+            laid.append(line.add(name, title, action))
+    return tuple(laid)
+
+
+def _compile(
+    names: tuple[str, ...], build: Build, release: Release, source: Source, places: Places
+) -> Compile:
+    modules = {extension.name: extension.module for extension in release.targets}
+    return Compile(
+        source.path,
+        str(places.build),
+        names,
+        tuple(modules[name] for name in names),
+        str(places.launcher),
+        build.limits.cores,
+        build.limits.memory_bytes,
+        build.compiler_cache.value,
+        build.limits.cache_wished,
+    )
+
+
+def _reuse(reused: Reused, gpu_arch: tuple[str, ...], source: Source, places: Places) -> Reuse:
+    return Reuse(
+        source=source.path,
+        environment=str(places.environment),
+        version=reused.wheel.version,
+        wheel=reused.wheel.filename,
+        sha256=reused.wheel.sha256,
+        targets=tuple(ReusedTarget(name, members) for name, members in reused.members.items()),
+        gpu_arch=gpu_arch,
+    )
 
 
 def _cuda_actions(part: CudaPart) -> Iterator[tuple[str, str, Action]]:
@@ -150,14 +191,16 @@ def _cuda_actions(part: CudaPart) -> Iterator[tuple[str, str, Action]]:
         yield "projects", said, Projects(projects.planned, projects.ways)
 
 
-def version_of(build: Build, release: Release) -> str:
+def version_of(build: Build, release: Release, *, compiles: bool = True) -> str:
     """The version setup.py would give it: `+cpu`, or `+cu124` where nvcc is not the main CUDA.
 
-    0.10.1 setup.py:529-547.
+    `+precompiled` where nothing is compiled (0.10.1 setup.py:529-547).
     """
     version = release.version.value or "0"
     if isinstance(build.part, CpuPart):
         local = "cpu"
+    elif isinstance(build.part, PrecompiledPart) or not compiles:
+        local = "precompiled"
     else:
         nvcc = minor_of(build.part.toolkit.value.version)
         if nvcc == release.main_cuda.value:
@@ -170,7 +213,7 @@ def _torch_cuda(build: Build) -> str | None:
     match build.part:
         case CpuPart():
             return None
-        case CudaPart(torch_cuda=torch_cuda):
+        case CudaPart(torch_cuda=torch_cuda) | PrecompiledPart(torch_cuda=torch_cuda):
             return torch_cuda.value
 
 
@@ -197,7 +240,14 @@ def _requirements(build: Build, release: Release, frame: Frame) -> Requirements:
 
 
 def _configure(build: Build, source: Source, places: Places) -> Configure:
-    """CMake's definitions, as setup.py's own `configure` gives them (0.10.1 setup.py:143-220)."""
+    """CMake's definitions, as setup.py's own `configure` gives them (0.10.1 setup.py:143-220).
+
+    Raises:
+        ValueError: for a build that compiles nothing, and so chose no compiler.
+    """
+    if build.compiler is None:
+        raise ValueError("nothing to configure: no compiler was chosen")
+    compiler = build.compiler.value.path
     definitions = {
         "CMAKE_BUILD_TYPE": "RelWithDebInfo",
         "VLLM_TARGET_DEVICE": build.device.value,
@@ -216,7 +266,7 @@ def _configure(build: Build, source: Source, places: Places) -> Configure:
             definitions["CMAKE_CUDA_COMPILER"] = f"{prefix}/bin/nvcc"
             definitions["CUDAToolkit_ROOT"] = prefix
             definitions["CUDA_TOOLKIT_ROOT_DIR"] = prefix  # for FindCUDA, which torch still asks
-            definitions["CMAKE_CUDA_HOST_COMPILER"] = build.compiler.value.path
+            definitions["CMAKE_CUDA_HOST_COMPILER"] = compiler
             definitions["NVCC_THREADS"] = str(threads.value)
             variables["CUDA_HOME"] = prefix
             variables["TORCH_CUDA_ARCH_LIST"] = ";".join(gpu_arch.value)
@@ -225,9 +275,9 @@ def _configure(build: Build, source: Source, places: Places) -> Configure:
                 definitions[MENDED] = ";".join(
                     f"{wrong}={right}".replace(".", "") for wrong, right in instead
                 )
-    return Configure(
-        source.path, str(places.build), definitions, variables, build.compiler.value.path
-    )
+        case PrecompiledPart():
+            pass
+    return Configure(source.path, str(places.build), definitions, variables, compiler)
 
 
 def _source_title(source: Source) -> str:

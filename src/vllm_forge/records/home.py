@@ -39,6 +39,11 @@ class Home:
         """Unpacked trees, and fetched projects."""
         return self.path / "sources"
 
+    @property
+    def wheels(self) -> Path:
+        """What release wheels hold, and what was taken out of them."""
+        return self.path / "wheels"
+
     def source(self, key: str) -> Path:
         return self.sources / key
 

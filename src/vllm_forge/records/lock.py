@@ -27,11 +27,20 @@ class LockedProject:
 
 
 @dataclass(frozen=True, slots=True)
+class LockedWheel:
+    """The release wheel that `targets` are taken out of; `sha256` is the whole wheel's, hex."""
+
+    filename: str
+    sha256: str
+    targets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Lock:
     """`packages` is a requirements file with hashes, torch and all that it brings included.
 
     `definitions` and `variables` are the flags CMake is given, without the folders of one machine.
-    `toolkit` and `compiler` are versions.
+    `toolkit` and `compiler` are versions, None where nothing is compiled.
     """
 
     schema: Annotated[int, Meta(ge=SCHEMA, le=SCHEMA)]
@@ -41,7 +50,7 @@ class Lock:
     python: str
     torch: str
     toolkit: str | None
-    compiler: str
+    compiler: str | None
     gpu_arch: tuple[str, ...]
     isa: str | None
     targets: tuple[str, ...]
@@ -49,3 +58,4 @@ class Lock:
     definitions: dict[str, str]
     variables: dict[str, str]
     packages: str
+    wheel: LockedWheel | None = None

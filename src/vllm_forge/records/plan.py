@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from vllm_forge.records.decision import Reason, Refused
 from vllm_forge.records.project import PlannedProject, Ways
+from vllm_forge.records.reuse import WheelMember
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +122,31 @@ class Compile:
 
 
 @dataclass(frozen=True, slots=True)
+class ReusedTarget:
+    """The `members` of a wheel that stand for one target; its extension is the first."""
+
+    name: str
+    members: tuple[WheelMember, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reuse:
+    """Targets taken out of the published `wheel` into the tree at `source` instead of compiled.
+
+    `version` is the wheel's release, `sha256` the whole wheel's, hex. Each extension is proven
+    against the `environment` and the `gpu_arch` (compute capabilities) before it is installed.
+    """
+
+    source: str
+    environment: str
+    version: str
+    wheel: str
+    sha256: str
+    targets: tuple[ReusedTarget, ...]
+    gpu_arch: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Register:
     """The editable install: metadata of `version` in the environment, pointing at the tree."""
 
@@ -139,6 +165,7 @@ Action = (
     | Requirements
     | Configure
     | Compile
+    | Reuse
     | Register
 )
 
@@ -162,12 +189,18 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class PlannedTarget:
-    """`files` are the sources it compiles, None where the tree alone does not say."""
+    """`files` are the sources it compiles, None where the tree alone does not say.
+
+    `origin` says whether a built one is compiled, or taken out of the release's wheel (`reuse`);
+    None where it is not built. `why_origin` are the reasons.
+    """
 
     name: str
     build: bool
     because: str
     files: int | None = None
+    origin: Literal["compile", "reuse"] | None = None
+    why_origin: tuple[Reason, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

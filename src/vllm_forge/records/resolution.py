@@ -7,6 +7,7 @@ from vllm_forge.records.decision import Chosen, Refused
 from vllm_forge.records.machine import Compiler, Python, Toolkit
 from vllm_forge.records.plan import PlannedTarget, SystemPackages
 from vllm_forge.records.project import PlannedProject, Ways
+from vllm_forge.records.reuse import Reused
 from vllm_forge.records.toolkit import OfferedToolkit
 from vllm_forge.records.wishes import Device, Isa
 
@@ -36,10 +37,21 @@ class CudaPart:
     strategy: Chosen[str]
     projects: Chosen[PlannedProjects]
     nvcc_threads: Chosen[int]
+    reused: Reused | None = None
     offer: OfferedToolkit | None = None
     """The toolkit, where it is still to be made."""
     instead: tuple[tuple[str, str], ...] = ()
     """Architectures that the tree picks and no planned GPU runs, each with what is compiled."""
+
+
+@dataclass(frozen=True, slots=True)
+class PrecompiledPart:
+    """What a CUDA build decides that compiles nothing: everything is in the release's wheel."""
+
+    gpu_arch: Chosen[tuple[str, ...]]
+    torch_cuda: Chosen[str | None]
+    strategy: Chosen[str]
+    reused: Reused | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +68,15 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """Everything a build needs to know, chosen."""
+    """Everything a build needs to know, chosen; no compiler and no jobs where none compiles."""
 
     device: Device
     python: Chosen[Python]
     torch: Chosen[str]
-    compiler: Chosen[Compiler]
-    jobs: Chosen[int]
+    compiler: Chosen[Compiler] | None
+    jobs: Chosen[int] | None
     system_packages: Chosen[SystemPackages | None]
-    part: CpuPart | CudaPart
+    part: CpuPart | CudaPart | PrecompiledPart
     limits: Limits
     compiler_cache: Chosen[str | None]
 

@@ -63,6 +63,8 @@ class Wishes:
     """Folder of the virtual environment; chosen under the home where not given."""
     targets: tuple[str, ...] = ()
     """Build these CMake targets only, as _C,_moe_C; else all that these GPUs run."""
+    reuse: tuple[str, ...] = ()
+    """Take these CMake targets out of the release's wheel, as _vllm_fa2_C, and compile the rest."""
     project: tuple[str, ...] = ()
     """NAME=DIR: a folder with a project that CMake would fetch, as cutlass=/src/cutlass."""
     git_mirror: str | None = None

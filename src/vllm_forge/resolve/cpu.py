@@ -1,10 +1,11 @@
 """Every decision of a CPU build."""
 
+from dataclasses import replace
 from typing import Any
 
-from vllm_forge.records.decision import Chosen, Decision, Reason
+from vllm_forge.records.decision import Chosen, Decision, Reason, Refused
 from vllm_forge.records.resolution import CpuPart, Resolution
-from vllm_forge.records.wishes import Device, Isa
+from vllm_forge.records.wishes import Device, Isa, Strategy
 from vllm_forge.resolve.common import decide_common, split
 from vllm_forge.resolve.given import Given
 from vllm_forge.resolve.isa import choose_isa
@@ -18,6 +19,15 @@ FILE_BYTES = 2_300_000_000
 NO_GPU_CODE = (Reason("the CPU target compiles no GPU code", "cmake/cpu_extension.cmake"),)
 
 
+def choose_cpu_strategy(wish: Strategy) -> Decision[str]:
+    """Everything is compiled: release wheels carry CUDA extensions alone."""
+    none = Reason("no release publishes extensions for a CPU", "the package index")
+    if wish is Strategy.PRECOMPILED:
+        said = Reason(f"--strategy {wish}", "the command line")
+        return Refused("strategy", (said, none), ("--strategy full",))
+    return Chosen("strategy", Strategy.FULL.value, (none,))
+
+
 def resolve_cpu(given: Given, vllm: Chosen[Any], device: Chosen[Device]) -> Resolution:
     """All decisions; those that need the Python are left out when that is refused."""
     common = decide_common(given, Device.CPU, bytes_per_job=FILE_BYTES, newest_gcc=None)
@@ -29,6 +39,7 @@ def resolve_cpu(given: Given, vllm: Chosen[Any], device: Chosen[Device]) -> Reso
     targets = (
         () if configured is None else plan_targets(configured, (), (), (), given.wishes.targets)
     )
+    targets = tuple(replace(one, origin="compile") if one.build else one for one in targets)
     torch: Decision[str] | None = common.torch
     if isinstance(torch, Chosen) and configured is not None:
         built = {target.name for target in targets if target.build}
@@ -37,7 +48,7 @@ def resolve_cpu(given: Given, vllm: Chosen[Any], device: Chosen[Device]) -> Reso
         Chosen("torch_cuda", None, NO_GPU_CODE),
         Chosen("toolkit", None, NO_GPU_CODE),
         Chosen("gpu_arch", None, NO_GPU_CODE),
-        Chosen("strategy", "full", (Reason("no CPU extension is published", "the index"),)),
+        choose_cpu_strategy(given.wishes.strategy),
     )
     quantization = (
         None

@@ -7,20 +7,21 @@ from vllm_forge.records.machine import Toolkit
 from vllm_forge.records.plan import PlannedTarget
 from vllm_forge.records.release import Configured
 from vllm_forge.records.resolution import CudaPart, PlannedProjects, Resolution
-from vllm_forge.records.wishes import Device
+from vllm_forge.records.wishes import Device, Strategy
 from vllm_forge.resolve.common import decide_common, split
 from vllm_forge.resolve.cuda_facts import host_compiler_limit
 from vllm_forge.resolve.device import choose_device
 from vllm_forge.resolve.foreseen import foresee_files
 from vllm_forge.resolve.given import Given
 from vllm_forge.resolve.gpu_arch import choose_gpu_arch, parse_gpu_arch, plain, tree_archs
+from vllm_forge.resolve.judging import decide_origins
 from vllm_forge.resolve.mends import Mend, choose_mends, note_on_mend
 from vllm_forge.resolve.notes import notes_on_stock
 from vllm_forge.resolve.nvcc_threads import choose_nvcc_threads
+from vllm_forge.resolve.origins import Origins
 from vllm_forge.resolve.preflight import judge_torch
 from vllm_forge.resolve.projects import choose_projects
 from vllm_forge.resolve.quantization import choose_quantization
-from vllm_forge.resolve.strategy import choose_strategy
 from vllm_forge.resolve.targets import plan_targets
 from vllm_forge.resolve.toolkit import choose_toolkit, lacking_parts, matches
 from vllm_forge.resolve.torch import choose_torch, exact_version, target_of
@@ -35,7 +36,7 @@ HEAVIEST_FILE_BYTES = 7_500_000_000
 
 def resolve_cuda(given: Given, vllm: Chosen[Any], device: Chosen[Device]) -> Resolution:
     """Toolkit → architectures → what CMake would do → targets → whether torch has every name."""
-    wished_torch = _torch_before_python(given)
+    wished_torch = torch_before_python(given)
     carried = read_torch_cuda(wished_torch, given.torches)
     toolkit = choose_toolkit(
         given.wishes.cuda, given.machine, carried, _asked_archs(given), given.cuda, given.offers
@@ -52,21 +53,14 @@ def resolve_cuda(given: Given, vllm: Chosen[Any], device: Chosen[Device]) -> Res
         newest_gcc=None if limit is None or limit.value is None else str(limit.value.gcc),
     )
     torch = common.torch
-    strategy = choose_strategy(
-        given.wishes.strategy,
-        given.facts.release,
-        wished_torch,
-        is_release=given.is_release,
-        reachable=given.machine.reachable.code_host,
-    )
     torch_cuda = choose_torch_cuda(carried, wished_torch)
     gpu_arch: Decision[tuple[str, ...]] | None = None
     projects: Decision[PlannedProjects] | None = None
     threads: Chosen[int] | None = None
-    targets: tuple[PlannedTarget, ...] = ()
+    origins: Origins | None = None
     mends: tuple[Mend, ...] = ()
     if isinstance(toolkit, Chosen):
-        gpu_arch, configured = _choose_arch(given, toolkit.value)
+        gpu_arch, configured = choose_arch(given, toolkit.value)
         if isinstance(gpu_arch, Chosen) and configured is not None:
             mends = choose_mends(configured.groups, gpu_arch.value)
             targets = plan_targets(
@@ -76,10 +70,19 @@ def resolve_cuda(given: Given, vllm: Chosen[Any], device: Chosen[Device]) -> Res
                 [project.revision for project in given.facts.release.projects],
                 given.wishes.targets,
             )
-            projects = choose_projects(given, configured, targets)
-            threads = _choose_threads(given, targets, gpu_arch.value)
+            origins = decide_origins(
+                given,
+                configured,
+                targets,
+                torch=wished_torch,
+                torch_cuda=carried,
+                python=common.python,
+            )
+            projects = choose_projects(given, configured, origins.targets, origins.unfit)
+            compiled = tuple(one for one in origins.targets if one.origin == "compile")
+            threads = _choose_threads(given, compiled, gpu_arch.value)
             if isinstance(torch, Chosen):
-                built = {target.name for target in targets if target.build}
+                built = {one.name for one in compiled}
                 torch = judge_torch(torch, Device.CUDA, given.facts, configured, built)
     quantization: Decision[str | None] | None = None
     if given.checkpoint is not None:
@@ -87,7 +90,8 @@ def resolve_cuda(given: Given, vllm: Chosen[Any], device: Chosen[Device]) -> Res
             given.checkpoint, given.facts.release, Device.CUDA, asked_capabilities(given)
         )
     chosen, refused = split(
-        *(vllm, device, common, torch, torch_cuda, toolkit, gpu_arch, strategy, projects),
+        *(vllm, device, common, torch, torch_cuda, toolkit, gpu_arch),
+        *(None if origins is None else origins.strategy, projects),
         *(threads, quantization, _refuse_memory(given)),
     )
     build = None
@@ -98,17 +102,21 @@ def resolve_cuda(given: Given, vllm: Chosen[Any], device: Chosen[Device]) -> Res
         and isinstance(gpu_arch, Chosen)
         and isinstance(projects, Chosen)
         and threads is not None
+        and origins is not None
+        and isinstance(origins.strategy, Chosen)
     ):
         offer = next((one for one in given.offers if one.toolkit == toolkit.value), None)
         part = CudaPart(
-            *(toolkit, gpu_arch, torch_cuda, strategy, projects, threads, offer),
+            *(toolkit, gpu_arch, torch_cuda, origins.strategy, projects, threads),
+            reused=origins.reused,
+            offer=offer,
             instead=tuple((mend.wrong, mend.right) for mend in mends),
         )
         build = common.build(Device.CUDA, torch, part)
     notes = notes_on_stock(given.facts.release, wished_torch, toolkit)
     if isinstance(gpu_arch, Chosen):
         notes += tuple(note_on_mend(mend, gpu_arch.value) for mend in mends)
-    return Resolution(chosen, refused, targets, notes, build)
+    return Resolution(chosen, refused, () if origins is None else origins.targets, notes, build)
 
 
 def missing_toolkits(given: Given) -> tuple[tuple[str, ...], ...]:
@@ -120,12 +128,14 @@ def missing_toolkits(given: Given) -> tuple[tuple[str, ...], ...]:
     device = choose_device(given.wishes, given.machine)
     if isinstance(device, Refused) or device.value is not Device.CUDA:
         return ()
+    if given.wishes.strategy is Strategy.PRECOMPILED:
+        return ()
     if given.wishes.cuda is not None:
         asked = {given.wishes.cuda: (given.wishes.cuda,)}
     elif given.wishes.vllm is None and given.checkpoint is not None:
         asked = {torch.cuda.split(".")[0]: (torch.cuda,) for torch in given.torches if torch.cuda}
     else:
-        carried = read_torch_cuda(_torch_before_python(given), given.torches).value
+        carried = read_torch_cuda(torch_before_python(given), given.torches).value
         asked = {carried: (carried,)} if carried else {}
     toolkits = given.machine.toolkits or ()
     here = [toolkit for toolkit in toolkits if not lacking_parts(toolkit, given.machine)]
@@ -140,7 +150,7 @@ def missing_toolkits(given: Given) -> tuple[tuple[str, ...], ...]:
     )
 
 
-def _torch_before_python(given: Given) -> str:
+def torch_before_python(given: Given) -> str:
     """The torch that will be chosen; markers of a CUDA pin do not depend on the Python found."""
     if given.wishes.torch is not None:
         return given.wishes.torch
@@ -168,7 +178,7 @@ def _asked_archs(given: Given) -> tuple[str, ...]:
     return tuple(gpu.capability for gpu in given.machine.gpus or () if gpu.capability is not None)
 
 
-def _choose_arch(
+def choose_arch(
     given: Given, toolkit: Toolkit
 ) -> tuple[Decision[tuple[str, ...]], Configured | None]:
     """The architectures, and what configure would do with them (or with what was asked)."""

@@ -8,10 +8,24 @@ from vllm_forge.records.cuda import CudaTable
 from vllm_forge.records.decision import Reason
 from vllm_forge.records.facts import TreeFacts
 from vllm_forge.records.machine import Machine
+from vllm_forge.records.release import Configured
+from vllm_forge.records.reuse import ReadEdits, ReadPublished, ReleaseWheel
 from vllm_forge.records.schedule import Measured
+from vllm_forge.records.sourced import Sourced
 from vllm_forge.records.toolkit import OfferedToolkit
 from vllm_forge.records.torch import TorchRelease
 from vllm_forge.records.wishes import Wishes
+
+
+def nothing_published(version: str) -> Sourced[ReleaseWheel]:
+    """Where no index is asked."""
+    return Sourced(None, f"no index was asked for a wheel of vLLM {version}")
+
+
+def no_edits(configured: Configured, release: str) -> Sourced[Mapping[str, tuple[str, ...]]]:
+    """Of a tree that is the published release's, byte for byte."""
+    del configured
+    return Sourced({}, f"the sdist of vLLM {release}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +36,8 @@ class Given:
     missing distribution packages would be unpacked. `why_release` says why this release. `offers`
     are toolkits that can be made here. `variables` are the user's environment variables that name
     folders of fetched projects; `kept` the names of projects that were fetched before. `costs` is
-    the shipped table of measured compiles.
+    the shipped table of measured compiles. `published` finds the wheel of a release, `edits` what
+    the tree changed of it; they are asked only where something may be taken out of that wheel.
     """
 
     wishes: Wishes
@@ -41,6 +56,8 @@ class Given:
     kept: frozenset[str] = frozenset()
     checkpoint: Checkpoint | None = None
     costs: tuple[Measured, ...] = ()
+    published: ReadPublished = nothing_published
+    edits: ReadEdits = no_edits
 
 
 def wished_release(version: str) -> Reason:
@@ -53,4 +70,6 @@ def with_release(given: Given, version: str, why: Reason) -> Given | None:
     if facts is None:
         return None
     wishes = replace(given.wishes, vllm=version)
-    return replace(given, wishes=wishes, facts=facts, is_release=True, why_release=why)
+    return replace(
+        given, wishes=wishes, facts=facts, is_release=True, why_release=why, edits=no_edits
+    )

@@ -13,7 +13,8 @@ from vllm_forge.records.resolution import PlannedProjects
 from vllm_forge.records.wishes import Device
 from vllm_forge.resolve.carried import CARRIED, carried_version, cutlass_parts
 from vllm_forge.resolve.given import Given
-from vllm_forge.resolve.stubs import choose_stubs
+from vllm_forge.resolve.reuse import name_all
+from vllm_forge.resolve.stubs import choose_stubs, readers_of
 
 SUBJECT: Final = "projects"
 
@@ -23,21 +24,21 @@ KEPT_NAME: Final = 12
 
 
 def choose_projects(
-    given: Given, configured: Configured, targets: Sequence[PlannedTarget]
+    given: Given,
+    configured: Configured,
+    targets: Sequence[PlannedTarget],
+    unfit: Sequence[Refused] = (),
 ) -> Decision[PlannedProjects]:
     """Each project's way: the user's folder, a stub, the package index, git; refused without one.
 
-    `configured` is what CMake would do, `targets` those planned: a project that none of them reads
-    is stubbed.
+    `configured` is what CMake would do, `targets` those planned: a project that none of those to
+    compile reads is stubbed. `unfit` says why targets are not taken out of the release's wheel.
     """
-    projects = [each for each in given.facts.release.projects if Device.CUDA in each.devices]
-    wanted = frozenset(target.name for target in targets if target.build)
-    ways = Ways(
-        folders=parse_folders(given.wishes.project, projects),
-        git_mirror=given.wishes.git_mirror,
-        stubs=choose_stubs(configured, tuple(projects), wanted),
-        cutlass_parts=cutlass_parts(configured),
+    projects = cuda_projects(given)
+    wanted = frozenset(
+        target.name for target in targets if target.build and target.origin != "reuse"
     )
+    ways = _ways(given, configured, wanted)
     planned: list[PlannedProject] = []
     missing: list[Reason] = []
     for project in projects:
@@ -52,12 +53,14 @@ def choose_projects(
             planned.append(PlannedProject(project, *way))
     if missing:
         names = [reason.fact.split(" ", maxsplit=1)[0] for reason in missing]
+        readers = ",".join(find_unobtainable(given, configured, targets))
         return Refused(
             SUBJECT,
-            tuple(missing),
+            (*missing, *name_all(unfit)),
             (
                 " ".join(f"--project {name}=DIR" for name in names) + " (a folder with it)",
                 "--git-mirror URL (where a mirror has it)",
+                f"--strategy auto --reuse {readers} (out of the release's wheel)",
             ),
         )
     because = tuple(
@@ -65,6 +68,43 @@ def choose_projects(
     )
     nothing = (Reason("this tree fetches no project for CUDA", "CMakeLists.txt"),)
     return Chosen(SUBJECT, PlannedProjects(tuple(planned), ways), because or nothing)
+
+
+def cuda_projects(given: Given) -> tuple[FetchedProject, ...]:
+    """Every project that CMake would fetch for a CUDA build."""
+    return tuple(each for each in given.facts.release.projects if Device.CUDA in each.devices)
+
+
+def find_unobtainable(
+    given: Given, configured: Configured, targets: Sequence[PlannedTarget]
+) -> dict[str, FetchedProject]:
+    """Built target → a project that it reads and that cannot be had."""
+    built = frozenset(target.name for target in targets if target.build)
+    ways = _ways(given, configured, built)
+    return {
+        name: project
+        for project in cuda_projects(given)
+        if _way(project, ways, given) is None
+        for name in sorted(readers_of(project, configured) & built)
+    }
+
+
+def own_folder(project: FetchedProject, given: Given) -> bool:
+    """Whether the user put a folder of theirs in its place."""
+    folders = parse_folders(given.wishes.project, cuda_projects(given))
+    return project.name in folders or bool(
+        project.override and given.variables.get(project.override)
+    )
+
+
+def _ways(given: Given, configured: Configured, wanted: frozenset[str]) -> Ways:
+    projects = cuda_projects(given)
+    return Ways(
+        folders=parse_folders(given.wishes.project, projects),
+        git_mirror=given.wishes.git_mirror,
+        stubs=choose_stubs(configured, projects, wanted),
+        cutlass_parts=cutlass_parts(configured),
+    )
 
 
 def parse_folders(wishes: Sequence[str], projects: Sequence[FetchedProject]) -> Mapping[str, str]:

@@ -12,10 +12,16 @@ its build folder under 1 GB for the CPU target, up to 10 GB with debug informati
 (docs/measurements.md)."""
 
 
-def refuse_without_room(machine: Machine, device: Device) -> Refused | None:
-    """None when there is room, or when the room is unknown."""
+PRECOMPILED_BYTES = 10 * GIB
+"""Without a build folder: the environment, the tree, and the wheel's extensions (1.3 GB all)."""
+
+
+def refuse_without_room(
+    machine: Machine, device: Device, needed: int | None = None
+) -> Refused | None:
+    """None when there is room, or when the room is unknown; `needed` bytes where not the usual."""
     free = machine.disk.free_bytes
-    needed = NEEDED_BYTES[device]
+    needed = NEEDED_BYTES[device] if needed is None else needed
     if free is None or free >= needed:
         return None
     return Refused(

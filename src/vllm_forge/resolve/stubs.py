@@ -26,31 +26,12 @@ def choose_stubs(
     declares it defines: triton_kernels is no more than files to install. CUTLASS is headers that
     any CUDA source may include: it is stubbed only where all that is wanted is C++.
     """
-    device_code = any(
-        source.endswith(".cu")
-        for target in configured.targets
-        if target.name in wanted
-        for source in target.sources
-    )
-    unlisted = {
-        target.name
-        for target in configured.targets
-        if target.incomplete is not None and target.name.startswith(BROUGHT)
-    }
     stubs = {}
     for project in projects:
-        inside = f"{project.name}-src/"
-        place = project.source.partition(":")[0]
-        readers = {
-            target.name
-            for target in configured.targets
-            if target.source.partition(":")[0] == place
-            or any(source.startswith(inside) for source in target.sources)
-        }
-        brought = unlisted if project.name == FLASH_ATTENTION else set()
-        read = device_code if project.name == CUTLASS else bool((readers | brought) & wanted)
-        if read:
+        if readers_of(project, configured) & wanted:
             continue
+        inside = f"{project.name}-src/"
+        brought = _brought(configured) if project.name == FLASH_ATTENTION else frozenset[str]()
         sources = {
             source.removeprefix(inside)
             for target in configured.targets
@@ -60,3 +41,33 @@ def choose_stubs(
         sources |= set(READ_WHILE_CONFIGURING.get(project.name, ()))
         stubs[project.name] = Stub(tuple(sorted(brought)), tuple(sorted(sources)))
     return stubs
+
+
+def readers_of(project: FetchedProject, configured: Configured) -> frozenset[str]:
+    """The targets (CMake names) that read a project, as `choose_stubs` says."""
+    if project.name == CUTLASS:
+        return frozenset(
+            target.name
+            for target in configured.targets
+            if any(source.endswith(".cu") for source in target.sources)
+        )
+    inside = f"{project.name}-src/"
+    place = project.source.partition(":")[0]
+    readers = {
+        target.name
+        for target in configured.targets
+        if target.source.partition(":")[0] == place
+        or any(source.startswith(inside) for source in target.sources)
+    }
+    return frozenset(readers) | (
+        _brought(configured) if project.name == FLASH_ATTENTION else frozenset()
+    )
+
+
+def _brought(configured: Configured) -> frozenset[str]:
+    """Targets that only the flash-attention project's own CMake files define."""
+    return frozenset(
+        target.name
+        for target in configured.targets
+        if target.incomplete is not None and target.name.startswith(BROUGHT)
+    )

@@ -12,7 +12,7 @@ from vllm_forge.records.machine import Toolkit
 from vllm_forge.records.problem import Problem
 from vllm_forge.records.release import Release
 from vllm_forge.records.resolution import Resolution
-from vllm_forge.records.wishes import Device
+from vllm_forge.records.wishes import Device, Strategy
 from vllm_forge.resolve.given import Given, wished_release, with_release
 from vllm_forge.resolve.release import releases_loading
 from vllm_forge.resolve.toolkit import matches
@@ -68,6 +68,10 @@ def _apply_one(option: str, value: str, given: Given) -> Given | None:
             return replace(given, wishes=replace(wishes, device=Device(value)))
         case "--cuda":
             return _with_toolkit(value, replace(given, wishes=replace(wishes, cuda=value)))
+        case "--strategy":
+            return replace(given, wishes=replace(wishes, strategy=Strategy(value)))
+        case "--reuse":
+            return replace(given, wishes=replace(wishes, reuse=(value,)))
         case "--vllm":
             return with_release(given, value, wished_release(value))
         case _:
@@ -101,14 +105,15 @@ def _found(refused: Refused, given: Given) -> Iterator[str]:
     if refused.subject == "compiler":
         yield from _toolkits_taking_gcc(given)
         yield from _releases_taking_gcc(given)
-    if refused.subject not in {"torch", "toolkit", "gpu_arch", "python"}:
+    if refused.subject not in {"torch", "toolkit", "gpu_arch", "python", "strategy"}:
         return
     if wishes.torch is not None:
         for pin in given.facts.release.torch:
             version = exact_version(pin)
             if version and pin.role == "cuda" and version != wishes.torch:
                 yield f"--torch {version}"
-        yield from _releases_pinning(wishes.torch, given)
+        if given.is_release or refused.subject != "strategy":
+            yield from _releases_pinning(wishes.torch, given)
 
 
 def _newest_gcc(given: Given) -> Version | None:

@@ -41,6 +41,23 @@ def read_inputs(tree: Path) -> Inputs:
     return Inputs(stat, digest.hexdigest())
 
 
+def read_digests(tree: Path) -> dict[str, str]:
+    """Each native file's path, relative to the tree, and its sha256, hex."""
+    return {
+        name: hashlib.sha256(Path(entry.path).read_bytes()).hexdigest()
+        for name, entry in _files(tree)
+    }
+
+
+def is_native(name: str) -> bool:
+    """Whether CMake reads a file of that path in a vLLM tree.
+
+    >>> [is_native(name) for name in ("csrc/ops.h", "CMakeLists.txt", "vllm/csrc/ops.h")]
+    [True, True, False]
+    """
+    return name.partition("/")[0] in NATIVE
+
+
 def _files(tree: Path) -> Iterator[tuple[str, "os.DirEntry[str]"]]:
     with os.scandir(tree) as top:
         roots = {entry.name: entry for entry in top if entry.name in NATIVE}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vllm_forge.records.codec import parse_json, render_json
-from vllm_forge.records.plan import Compile, Plan
+from vllm_forge.records.plan import Compile, Plan, Reuse
 from vllm_forge.records.problem import Problem
 from vllm_forge.records.receipt import Made, Receipt
 from vllm_forge.run.files import sha256_of, write_atomically
@@ -29,7 +29,7 @@ def marks_of(plan: Plan) -> tuple[Mark, ...]:
         Mark(
             step.name,
             step.fingerprint,
-            step.action.source if isinstance(step.action, Compile) else None,
+            step.action.source if isinstance(step.action, Compile | Reuse) else None,
         )
         for step in plan.steps
     )

@@ -32,7 +32,7 @@ source_version = {source!r}
 __version__ = version = {said}
 __version_tuple__ = version_tuple = {numbers!r}
 """
-DEVICE = re.compile(r"(.+)([+.](?:cpu|cu\d+))")
+DEVICE = re.compile(r"(.+)([+.](?:cpu|cu\d+|precompiled))")
 """A version with the device that `plan` put at its end, as setup.py does."""
 
 

@@ -12,6 +12,7 @@ from vllm_forge.records.plan import (
     Projects,
     Register,
     Requirements,
+    Reuse,
     Source,
     Step,
     SystemPackages,
@@ -20,6 +21,7 @@ from vllm_forge.records.receipt import Receipt
 from vllm_forge.run.doing.bring import bring
 from vllm_forge.run.doing.furnish import furnish
 from vllm_forge.run.doing.native import make_native
+from vllm_forge.run.doing.reuse import reuse
 from vllm_forge.run.doing.site import Done, Site
 from vllm_forge.run.doors import Doors
 
@@ -35,5 +37,7 @@ def do_step(step: Step, plan: Plan, doors: Doors, receipts: dict[str, Receipt], 
             return furnish(action, site)
         case (Configure() | Compile()) as action:
             return make_native(action, site)
+        case Reuse() as action:
+            return reuse(action, site)
         case _:
             assert_never(step.action)

@@ -1,5 +1,8 @@
 """A plan on the screen."""
 
+from collections.abc import Iterator
+from typing import Final
+
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -7,6 +10,9 @@ from rich.text import Text
 from vllm_forge.records.decision import Refused
 from vllm_forge.records.plan import Plan, PlannedTarget
 from vllm_forge.show.units import render_bytes
+
+MOST_REASONS: Final = 2
+"""Of an origin: that a target cannot be compiled or was wished for, and where it is; or not."""
 
 
 def render_plan(plan: Plan, *, explain: bool) -> RenderableType:
@@ -19,7 +25,9 @@ def render_plan(plan: Plan, *, explain: bool) -> RenderableType:
     left = [target for target in plan.targets if not target.build]
     if built:
         parts += ["", Text("targets", style="bold")]
-        parts += [Text(f"  {_counted(target)}: {target.because}") for target in built]
+        mixed = any(target.origin == "reuse" for target in built)
+        for target in built:
+            parts += _target(target, mixed=mixed, explain=explain)
         if explain:
             parts += [Text(f"  no {target.name}: {target.because}", style="dim") for target in left]
         elif left:
@@ -56,6 +64,21 @@ def render_refusal(refusal: Refused) -> Text:
     for way in refusal.ways_out:
         text.append(f"\n  way out: {way}", style="not bold green")
     return text
+
+
+def _target(target: PlannedTarget, *, mixed: bool, explain: bool) -> Iterator[Text]:
+    """What is compiled, or taken out of a wheel, and why; `mixed` says that either may be."""
+    reused = target.origin == "reuse"
+    what = "taken out of the wheel" if reused else "compiled"
+    said = f"  {target.name if reused else _counted(target)}: "
+    if explain or not (mixed and target.why_origin):
+        yield Text(f"{said}{target.because}")
+    else:
+        first = "; ".join(reason.fact for reason in target.why_origin[:MOST_REASONS])
+        yield Text(f"{said}{what}: {first}")
+    if explain:
+        for reason in target.why_origin:
+            yield Text(f"    {what}: {reason.fact} [{reason.source}]", style="dim")
 
 
 def _counted(target: PlannedTarget) -> str:

@@ -69,11 +69,16 @@ def parse_wheel(file: IO[bytes], name: str) -> WheelFacts:
 
 
 class Wheel:
-    """An open wheel; `name` is its file name, for messages."""
+    """An open wheel; `name` is its file name, for messages.
+
+    `entries` are zip's own, in the order of its directory, which begins at `directory_offset`.
+    """
 
     def __init__(self, archive: zipfile.ZipFile, name: str) -> None:
         self.name = name
         self.members: Final = tuple(archive.namelist())
+        self.entries: Final = tuple(archive.infolist())
+        self.directory_offset: Final = archive.start_dir
         self._archive = archive
         self._record: dict[str, bytes] | None = None
 

@@ -1,4 +1,3 @@
-import base64
 import hashlib
 import io
 import zipfile
@@ -6,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.wheels import make_wheel
 from vllm_forge.records.binary import TorchAbi
 from vllm_forge.records.problem import ExitCode, Problem
 from vllm_forge.verify.wheel import (
@@ -18,32 +18,6 @@ from vllm_forge.verify.wheel import (
 
 DEMO = Path(__file__).parents[2] / "data" / "elf" / "_demo.abi3.so"
 NAME = "demo-1.0-cp38-abi3-manylinux_2_28_x86_64.whl"
-METADATA = """\
-Metadata-Version: 2.4
-Name: demo
-Version: 1.0
-Requires-Dist: torch==2.7.1
-Requires-Dist: torchvision==0.22.1
-"""
-WHEEL = "Wheel-Version: 1.0\nTag: cp38-abi3-manylinux_2_28_x86_64\n"
-
-
-def make_wheel(members: dict[str, bytes], *, recorded: dict[str, bytes] | None = None) -> bytes:
-    """A wheel whose RECORD has the hashes of `recorded` where that differs."""
-    lines = []
-    for name, content in (members | (recorded or {})).items():
-        digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
-        lines.append(f"{name},sha256={digest},{len(content)}")
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as wheel:
-        for name, content in members.items():
-            wheel.writestr(name, content)
-        wheel.writestr("demo-1.0.dist-info/METADATA", METADATA)
-        wheel.writestr("demo-1.0.dist-info/WHEEL", WHEEL)
-        wheel.writestr("demo-1.0.dist-info/RECORD", "\n".join(lines))
-    return packed.getvalue()
-
-
 MEMBERS = {"demo/_demo.abi3.so": DEMO.read_bytes(), "demo/__init__.py": b"", "demo/big": bytes(9)}
 
 

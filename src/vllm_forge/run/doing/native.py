@@ -12,6 +12,7 @@ from vllm_forge.records.plan import (
     Environment,
     Plan,
     Projects,
+    Reuse,
     Step,
     SystemPackages,
 )
@@ -42,8 +43,11 @@ def make_native(action: Configure | Compile, site: Site) -> Done:
 
 
 def source_facts(step: Step) -> dict[str, str | None]:
-    """Digests of the native sources a compile reads; nothing for other steps."""
-    if not isinstance(step.action, Compile):
+    """Digests of the native sources that are compiled, or that what is reused was compiled from.
+
+    Nothing for other steps.
+    """
+    if not isinstance(step.action, Compile | Reuse):
         return {}
     inputs = read_inputs(Path(step.action.source))
     return {"inputs_stat": inputs.stat, "inputs_content": inputs.content}

@@ -1,0 +1,57 @@
+"""What the published sdist of a release holds, file by file: fetched once, remembered for good."""
+
+import hashlib
+import tarfile
+from typing import Annotated
+
+from msgspec import Meta
+
+from vllm_forge.records.codec import parse_json, render_json
+from vllm_forge.records.problem import ExitCode, Problem
+from vllm_forge.run.doors import Doors
+from vllm_forge.run.download import download
+from vllm_forge.run.files import write_atomically
+from vllm_forge.run.source import find_sdist
+
+Manifest = dict[str, Annotated[str, Meta(min_length=64, max_length=64)]]
+"""Path relative to the tree → sha256, hex."""
+
+
+def read_manifest(version: str, doors: Doors) -> Manifest:
+    """Every file of the sdist of vLLM `version`.
+
+    Raises:
+        Problem: exit 2 or 4 where the index has none, or cannot be asked and never was.
+    """
+    memory = doors.home.path / "published" / f"vllm-{version}.json"
+    try:
+        return parse_json(memory.read_bytes(), Manifest, origin=str(memory))
+    except (OSError, Problem):
+        pass
+    file = find_sdist(version, doors.settings, doors.network)
+    if file.sha256 is None:
+        raise Problem(
+            f"the index gives no sha256 for {file.filename}", exit_code=ExitCode.UNREACHABLE
+        )
+    archive = download(
+        file.url,
+        doors.home.downloads / file.filename,
+        sha256=file.sha256,
+        network=doors.network,
+    )
+    manifest: Manifest = {}
+    try:
+        with tarfile.open(archive, "r:gz") as tar:
+            for member in tar:
+                opened = tar.extractfile(member) if member.isfile() else None
+                if opened is not None:
+                    name = member.name.partition("/")[2]
+                    manifest[name] = hashlib.sha256(opened.read()).hexdigest()
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise Problem(
+            f"{archive.name} is damaged: {error}",
+            hints=(f"delete {archive} and run again",),
+            exit_code=ExitCode.BAD_INPUT,
+        ) from error
+    write_atomically(memory, render_json(manifest))
+    return manifest
