@@ -24,6 +24,10 @@ from vllm_forge.verify.extensions import (
 )
 from vllm_forge.verify.fatbin import read_gpu_code
 from vllm_forge.verify.ninja_file import read_compiled
+from vllm_forge.verify.registered_kernels import (
+    prove_registered_kernels,
+    read_registered_kernels,
+)
 
 SOURCES = ("*.cu", "*.cpp", "*.cc")
 
@@ -66,11 +70,13 @@ def prove_gpu_code(built: Built, present: Sequence[Path], run: RunCommand) -> tu
     program = cuobjdump if built.toolkit and cuobjdump.exists() else "cuobjdump"
     checks: list[Check] = []
     for path in present:
-        codes = read_gpu_code(path)
+        codes = read_gpu_code(path, kernels=True)
         sources = compiled.get(path.name, ())
         if any(source.codes is not None for source in sources):
             checks.append(prove_sources(path.name, codes, sources, built.gpu_arch))
         if codes:
+            registered = read_registered_kernels(path)
+            checks.append(prove_registered_kernels(path.name, codes, registered, built.gpu_arch))
             checks.append(prove_cuobjdump(path, codes, program, run))
     return tuple(checks)
 
