@@ -24,6 +24,7 @@ from vllm_forge.verify.extensions import (
 )
 from vllm_forge.verify.fatbin import read_gpu_code
 from vllm_forge.verify.ninja_file import read_compiled
+from vllm_forge.verify.operators import prove_operators, read_operators
 from vllm_forge.verify.registered_kernels import (
     prove_registered_kernels,
     read_registered_kernels,
@@ -99,9 +100,11 @@ def prove_imports(built: Built, present: Sequence[Path], run: RunCommand, cwd: P
     compiled = compiled_sources(built)
     checks = list(prove_extensions(real, stubbed))
     for name, path in paths.items():
+        wanted, elsewhere = expected(built, path, compiled.get(path.name, ()))
         if name in seen and seen[name].error is None:
-            wanted, elsewhere = expected(built, path, compiled.get(path.name, ()))
             checks.append(prove_registered(path.name, seen[name].operators, wanted, elsewhere))
+        else:  # what the file alone says
+            checks.append(prove_operators(path.name, read_operators(path), wanted))
     return Imports(tuple(checks), real.devices, real.why)
 
 

@@ -16,7 +16,6 @@ from vllm_forge.records.problem import ExitCode, Problem
 INTEGRATED: Final = frozenset({(5, 3), (6, 2), (7, 2), (8, 7), (10, 1), (11, 0)})
 """Tegra chips: machine code is not shared between them and cards of the same major capability
 (same guide, "Binary Compatibility")."""
-SHOWN: Final = 8
 
 
 def prove_architectures(name: str, codes: Sequence[GpuCode], wanted: Sequence[str]) -> Check:
@@ -108,57 +107,6 @@ def runs_on(code: GpuCode, major: int, minor: int) -> bool:
         return newer_of_major if suffix == "f" else own < (major, minor)
     shared = not {own, (major, minor)} & INTEGRATED
     return code.kind is CodeKind.ELF and newer_of_major and shared
-
-
-def kernels_on(codes: Sequence[GpuCode], capability: str) -> frozenset[str]:
-    """Mangled names of the kernels that have machine code for `8.9`; needs `kernels` read."""
-    major, minor, _, _ = parse_capability(capability)
-    return frozenset(
-        kernel
-        for code in codes
-        if code.kind is CodeKind.ELF and runs_on(code, major, minor)
-        for kernel in code.kernels or ()
-    )
-
-
-def prove_kernels(
-    name: str, codes: Sequence[GpuCode], capability: str, wanted: Sequence[str]
-) -> Check:
-    """Every name in `wanted` is part of a kernel's mangled name that runs on `capability`.
-
-    SKIPPED where a payload's names could not be read and something was not found elsewhere.
-
-    Raises:
-        Problem: exit 2, when the capability is misspelled.
-    """
-    check = f"kernels:{name}"
-    present = kernels_on(codes, capability)
-    missing = [part for part in wanted if not any(part in kernel for kernel in present)]
-    if not missing:
-        return Check(check, CheckStatus.PASSED, f"all {len(wanted)} kernels run on {capability}")
-    evidence = tuple(f"{part}: {render_elsewhere(codes, part)}" for part in missing[:SHOWN])
-    unread = sum(code.kind is CodeKind.ELF and code.kernels is None for code in codes)
-    if unread:
-        return Check(
-            check,
-            CheckStatus.SKIPPED,
-            f"{len(missing)} kernels not found, but the names in {unread} compressed cubins "
-            "cannot be read here",
-            evidence,
-        )
-    return Check(
-        check,
-        CheckStatus.FAILED,
-        f"{len(missing)} of {len(wanted)} kernels have no code for {capability}",
-        evidence,
-    )
-
-
-def render_elsewhere(codes: Sequence[GpuCode], part: str) -> str:
-    having = [code for code in codes if any(part in kernel for kernel in code.kernels or ())]
-    if not having:
-        return "in no cubin"
-    return "only in " + ", ".join(f"sm_{one}" for one in architectures(having))
 
 
 def architectures(codes: Sequence[GpuCode]) -> list[str]:

@@ -4,20 +4,18 @@ from vllm_forge.records.binary import CodeKind, GpuCode
 from vllm_forge.records.check import CheckStatus
 from vllm_forge.records.problem import ExitCode, Problem
 from vllm_forge.verify.architectures import (
-    kernels_on,
     parse_capability,
     prove_architectures,
-    prove_kernels,
     render_architectures,
     runs_on,
 )
 
 
-def code(target: str, container: int = 0, kernels: tuple[str, ...] | None = None) -> GpuCode:
+def code(target: str, container: int = 0) -> GpuCode:
     """`sm_90a` or `compute_80`."""
     word, architecture = target.split("_")
     kind = {"sm": CodeKind.ELF, "compute": CodeKind.PTX, "lto": CodeKind.NVVM}[word]
-    return GpuCode(kind, architecture, container, size=8, bits=64, kernels=kernels)
+    return GpuCode(kind, architecture, container, size=8, bits=64)
 
 
 @pytest.mark.parametrize(
@@ -103,18 +101,3 @@ def test_architectures_in_the_order_of_the_hardware() -> None:
     codes = [code(one) for one in ["sm_120", "sm_90a", "sm_90", "compute_90", "sm_80"]]
     assert render_architectures(codes) == "sm_80 sm_90 sm_90a sm_120, PTX compute_90"
     assert render_architectures([code("compute_80")]) == "no machine code, PTX compute_80"
-
-
-def test_a_kernel_that_only_another_gpu_has_is_missing() -> None:
-    codes = [code("sm_80", 0, ("_Z4silu",)), code("sm_90a", 1, ("_Z4gemm", "_Z4silu"))]
-    assert kernels_on(codes, "8.9") == {"_Z4silu"}
-    assert prove_kernels("_C.so", codes, "8.9", ["silu"]).status is CheckStatus.PASSED
-    check = prove_kernels("_C.so", codes, "8.9", ["silu", "gemm", "mla"])
-    assert check.status is CheckStatus.FAILED
-    assert check.evidence == ("gemm: only in sm_90a", "mla: in no cubin")
-
-
-def test_what_cannot_be_read_is_not_called_missing() -> None:
-    check = prove_kernels("_C.so", [code("sm_80")], "8.0", ["silu"])
-    assert check.status is CheckStatus.SKIPPED
-    assert "cannot be read" in check.detail
