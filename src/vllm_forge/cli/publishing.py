@@ -3,8 +3,9 @@
 Nothing is asked, and little imported, before a decision wants to know.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vllm_forge.records.problem import Problem
 from vllm_forge.records.release import Configured
@@ -12,6 +13,9 @@ from vllm_forge.records.reuse import ReadEdits, ReadPublished, ReleaseWheel
 from vllm_forge.records.sourced import Sourced
 from vllm_forge.run.doors import Doors
 from vllm_forge.run.inputs import is_native, read_digests
+
+if TYPE_CHECKING:
+    from vllm_forge.run.sdist_manifest import Manifest
 
 
 def published_for(arch: str, doors: Doors) -> ReadPublished:
@@ -45,15 +49,29 @@ def edits_of(tree: Path, doors: Doors) -> ReadEdits:
     return edits
 
 
-def find_changed(tree: Path, published: Mapping[str, str]) -> tuple[str, ...]:
+def find_changed(tree: Path, published: "Manifest") -> tuple[str, ...]:
     """Native files that were changed, added or removed; what CMake generates is none of these.
 
-    `published` are the sdist's files with their sha256.
+    Where all that changed in a CMake file are sources that it lists more, those stand for it.
     """
     from vllm_forge.release.reach import read_generated_names  # noqa: PLC0415 -- as above
 
     here = read_digests(tree)
-    there = {name: digest for name, digest in published.items() if is_native(name)}
+    there = {name: digest for name, digest in published.files.items() if is_native(name)}
     different = {name for name in here.keys() | there.keys() if here.get(name) != there.get(name)}
     added = different - there.keys()
-    return tuple(sorted(different - (added & read_generated_names(tree))))
+    different -= added & read_generated_names(tree)
+    return tuple(
+        sorted({file for name in different for file in _amounts_to(name, tree, published)})
+    )
+
+
+def _amounts_to(name: str, tree: Path, published: "Manifest") -> Iterable[str]:
+    from vllm_forge.release.cmake_difference import added_sources  # noqa: PLC0415 -- as above
+
+    path = tree / name
+    if name not in published.cmake or not path.is_file():
+        return (name,)
+    text = path.read_text(encoding="utf-8", errors="replace")
+    sources = added_sources(published.cmake[name], text)
+    return (name,) if sources is None else sources

@@ -2,6 +2,8 @@
 
 import hashlib
 import tarfile
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from typing import Annotated
 
 from msgspec import Meta
@@ -13,8 +15,17 @@ from vllm_forge.run.download import download
 from vllm_forge.run.files import write_atomically
 from vllm_forge.run.source import find_sdist
 
-Manifest = dict[str, Annotated[str, Meta(min_length=64, max_length=64)]]
-"""Path relative to the tree → sha256, hex."""
+Sha256 = Annotated[str, Meta(min_length=64, max_length=64)]
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """Paths are relative to the tree: `files` are all with their sha256, hex, `cmake` the texts of
+    those in CMake's language.
+    """  # noqa: D205 -- one sentence
+
+    files: dict[str, Sha256] = field(default_factory=dict)
+    cmake: dict[str, str] = field(default_factory=dict)
 
 
 def read_manifest(version: str, doors: Doors) -> Manifest:
@@ -39,14 +50,16 @@ def read_manifest(version: str, doors: Doors) -> Manifest:
         sha256=file.sha256,
         network=doors.network,
     )
-    manifest: Manifest = {}
+    manifest = Manifest()
     try:
         with tarfile.open(archive, "r:gz") as tar:
             for member in tar:
                 opened = tar.extractfile(member) if member.isfile() else None
                 if opened is not None:
-                    name = member.name.partition("/")[2]
-                    manifest[name] = hashlib.sha256(opened.read()).hexdigest()
+                    name, content = member.name.partition("/")[2], opened.read()
+                    manifest.files[name] = hashlib.sha256(content).hexdigest()
+                    if is_cmake(name):
+                        manifest.cmake[name] = content.decode(errors="replace")
     except (tarfile.TarError, EOFError, OSError) as error:
         raise Problem(
             f"{archive.name} is damaged: {error}",
@@ -55,3 +68,9 @@ def read_manifest(version: str, doors: Doors) -> Manifest:
         ) from error
     write_atomically(memory, render_json(manifest))
     return manifest
+
+
+def is_cmake(name: str) -> bool:
+    """Whether a file is in CMake's language."""
+    path = PurePosixPath(name)
+    return path.name == "CMakeLists.txt" or path.suffix == ".cmake"

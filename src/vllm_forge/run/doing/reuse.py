@@ -122,7 +122,7 @@ def _install(action: Reuse, kept: Path, site: Site) -> Iterator[Path]:
         here = sha256_of(place) if place.exists() else None
         if here is not None and here != member.sha256 and not is_extension(member.name):
             published = published or read_manifest(action.version, site.doors)
-            if published.get(member.name) != here:
+            if published.files.get(member.name) != here:
                 site.note(f"{place} is left as it is, unlike the wheel's; remove it to take that")
                 continue
         if here != member.sha256:
