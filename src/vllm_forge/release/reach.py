@@ -22,7 +22,8 @@ from vllm_forge.release.source_tree import sha256_of
 INCLUDE: Final = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(["<])([^">]+)[">]', re.MULTILINE)
 HEADERS: Final = frozenset({".h", ".hh", ".hpp", ".cuh", ".inl", ".inc", ".ipp"})
 SOURCES: Final = frozenset({".c", ".cc", ".cpp", ".cxx", ".cu"})
-PROSE: Final = frozenset({".md", ".rst"})
+BESIDE: Final = frozenset({".md", ".rst", ".pyc", ".gitignore", "LICENSE"})
+"""Suffixes, or whole names, of what no compile reads."""
 INSIDE: Final = "csrc/"
 SCRIPTS: Final = "csrc/**/generate*.py"
 """As CMake runs them in every release read (0.8 to 0.33)."""
@@ -69,12 +70,14 @@ def _reaching(target: ConfiguredTarget, changed: set[str], graph: "_Graph") -> I
     included = graph.closure(own)
     for file in changed:
         suffix = PurePosixPath(file).suffix
+        if {suffix, PurePosixPath(file).name} & BESIDE:
+            continue
         if not file.startswith(INSIDE):
             yield file  # CMakeLists.txt and cmake/
         elif suffix in SOURCES | HEADERS:
             if file in included or (suffix in HEADERS and fetched):
                 yield file
-        elif suffix not in PROSE and (own or fetched):
+        elif own or fetched:
             yield file
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import tarfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Annotated
 
@@ -24,8 +24,8 @@ class Manifest:
     those in CMake's language.
     """  # noqa: D205 -- one sentence
 
-    files: dict[str, Sha256] = field(default_factory=dict)
-    cmake: dict[str, str] = field(default_factory=dict)
+    files: dict[str, Sha256]
+    cmake: dict[str, str]
 
 
 def read_manifest(version: str, doors: Doors) -> Manifest:
@@ -50,7 +50,7 @@ def read_manifest(version: str, doors: Doors) -> Manifest:
         sha256=file.sha256,
         network=doors.network,
     )
-    manifest = Manifest()
+    manifest = Manifest({}, {})
     try:
         with tarfile.open(archive, "r:gz") as tar:
             for member in tar:

@@ -69,6 +69,8 @@ def tree(tmp_path: Path) -> Path:
         ("csrc/far/folder/named_by_cmake.h", {"_moe_C", "_mla_C"}),
         ("csrc/moe/generate.py", CSRC),
         ("csrc/moe/Readme.md", set()),
+        ("csrc/__pycache__/generate.cpython-312.pyc", set()),
+        ("csrc/moe/.gitignore", set()),
         ("csrc/new_and_listed_nowhere.cu", set()),
         ("csrc/moe/ops.h", {"_mla_C"}),
         ("csrc/core/gone.h", {"_mla_C"}),
