@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(PYTHON) -m pip --disable-pip-version-check --quiet
 
-.PHONY: up test acceptance test-quick lint bench bench-explain release-table clean
+.PHONY: up test acceptance acceptance-cuda test-quick lint bench bench-explain release-table clean
 
 up: $(VENV)/forge.ready ## the main job: from this machine to text from a vLLM built from source
 	$(BIN)/vllm-forge up $(ARGS)
@@ -16,6 +16,11 @@ test: lint ## every check and test, the real CPU build with generation included
 
 acceptance: $(VENV)/dev.ready ## ModelOpt's own exporters in environments of their own, about ten minutes
 	$(BIN)/pytest -m acceptance $(ARGS)
+
+acceptance-cuda: $(VENV)/forge.ready ## the recipe's CUDA build from nothing, and its proof: an hour on two cores
+	$(BIN)/vllm-forge build --vllm 0.10.1 --cuda 12.4 --gpu-arch 8.9 --torch 2.7.1 $(ARGS)
+	$(BIN)/vllm-forge verify
+	$(BIN)/vllm-forge report
 
 test-quick: $(VENV)/dev.ready ## values only: no network, no compiler
 	$(BIN)/pytest -m "not network and not compile and not slow and not gpu" tests/unit $(ARGS)
