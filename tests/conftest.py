@@ -12,6 +12,7 @@ pytest_plugins = [
     "support.program",
     "support.real",
     "support.tiny",
+    "support.workshop",
 ]
 
 # The cmake, ninja and uv of this environment, not whichever the machine happens to have.

@@ -30,6 +30,7 @@ VERBS = {
     "up": "Plan, build and verify: from this machine as it is to generated text.",
     "inspect": "What a checkpoint, source tree, wheel or shared object is, and what fits it.",
     "toolkit": "CUDA toolkits: list them, make one without root, remove one.",
+    "cache": "What is kept of compiles, and what that saved; prune it, verify it.",
     "releases": "Known vLLM releases with their facts; `releases show` reads one.",
     "repair": "Make a corrected view of a checkpoint; the original is not touched.",
     "dequantize": "Make an equivalent BF16 checkpoint.",

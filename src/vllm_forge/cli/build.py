@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from vllm_forge.cli.common import Common, environment, put, put_json, say, show
-from vllm_forge.cli.doors import open_doors
+from vllm_forge.cli.doors import open_doors, with_store
 from vllm_forge.cli.locking import plan_locked
 from vllm_forge.cli.plan import exit_code_of, show_plan
 from vllm_forge.cli.planning import make_plan
@@ -116,7 +116,7 @@ def build_document(
     """Plan and execute; None when only the plan was to be shown."""
     began = datetime.now(UTC)
     with watching(quiet=common.quiet or dry_run) as emit:
-        doors = open_doors(common.place, emit, offline=wishes.offline)
+        doors = with_store(open_doors(common.place, emit, offline=wishes.offline), wishes.store)
         made = _plan(wishes, doors, extras)
         if dry_run:
             show_plan(made, common, explain=False)

@@ -1,14 +1,17 @@
 """Open the doors once: home, index, network, processes, events."""
 
+from dataclasses import replace
 from pathlib import Path
+from time import monotonic
 
 from vllm_forge.cli.common import environment
-from vllm_forge.records.event import Emit
+from vllm_forge.records.event import Emit, Note
 from vllm_forge.records.home import Home
 from vllm_forge.run.doors import Doors
 from vllm_forge.run.index import read_index_settings
 from vllm_forge.run.network import Network
 from vllm_forge.run.process import run_command
+from vllm_forge.run.store.opening import open_store
 
 
 def open_doors(home: Home, emit: Emit, *, offline: bool) -> Doors:
@@ -23,3 +26,15 @@ def open_doors(home: Home, emit: Emit, *, offline: bool) -> Doors:
         environ=environ,
         offline=offline,
     )
+
+
+def with_store(doors: Doors, named: str | None) -> Doors:
+    """The artifact store besides: the home's own, then those of --store or VLLM_FORGE_STORE."""
+
+    def note(message: str) -> None:
+        doors.emit(Note(monotonic(), message))
+
+    store = open_store(
+        doors.home.store, named, doors.environ, note=note, only_folders=doors.offline
+    )
+    return replace(doors, store=store)

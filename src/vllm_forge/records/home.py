@@ -30,6 +30,16 @@ class Home:
         return self.path / "caches"
 
     @property
+    def store(self) -> Path:
+        """Compiled extensions, by what they were made from."""
+        return self.path / "store"
+
+    @property
+    def digests(self) -> Path:
+        """Digests of large files that are asked for at every build: compilers, toolkits."""
+        return self.path / "digests.json"
+
+    @property
     def last(self) -> Path:
         """Names the environment that was built last."""
         return self.path / "last-environment"

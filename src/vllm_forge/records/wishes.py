@@ -69,5 +69,7 @@ class Wishes:
     """NAME=DIR: a folder with a project that CMake would fetch, as cutlass=/src/cutlass."""
     git_mirror: str | None = None
     """URL that takes the place of the scheme and host of every fetched project."""
+    store: str | None = None
+    """Folders or URLs to share compiled extensions through, after the home's own; or none."""
     offline: bool = False
     """Use nothing but what is already here."""

@@ -1,4 +1,4 @@
-"""Sizes as people write them."""
+"""Sizes and ages as people write them."""
 
 import re
 
@@ -29,3 +29,25 @@ def parse_size(text: str) -> int:
             exit_code=ExitCode.USAGE,
         )
     return int(float(match[1]) * UNITS[match[2]])
+
+
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+
+
+def parse_age(text: str) -> float:
+    """Seconds of `30d`, `12h`, `2w`, `90m`.
+
+    >>> parse_age("30d"), parse_age("1.5h")
+    (2592000.0, 5400.0)
+
+    Raises:
+        Problem: exit 2 for anything else.
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhdw])\s*", text.lower())
+    if match is None:
+        raise Problem(
+            f"{text!r} is not an age",
+            hints=("write it as 30d, 12h or 2w",),
+            exit_code=ExitCode.USAGE,
+        )
+    return float(match[1]) * SECONDS[match[2]]

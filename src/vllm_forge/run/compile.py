@@ -1,13 +1,13 @@
 """Ninja over the planned targets, and each extension put where the package looks for it."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from vllm_forge.records.plan import Compile
 from vllm_forge.records.problem import Problem
-from vllm_forge.records.schedule import Bound, ScheduleRecord
+from vllm_forge.records.schedule import Bound, CacheUse, ScheduleRecord
 from vllm_forge.resolve.makespan import bound_of, peak_of
 from vllm_forge.run.caches import OpenCache
 from vllm_forge.run.caches.roots import with_folders
@@ -36,10 +36,13 @@ class Hearers:
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """`record` is None where nobody watched: the scheduler could not be started."""
+    """`extensions` are the installed files by target.
+
+    `record` is None where nobody watched: the scheduler could not be started.
+    """
 
     worked: Worked
-    extensions: tuple[Path, ...]
+    extensions: dict[str, Path]
     record: ScheduleRecord | None
 
     @property
@@ -47,12 +50,29 @@ class Compiled:
         return None if self.record is None else bound_of(self.record)
 
     @property
+    def cache_use(self) -> CacheUse | None:
+        return None if self.record is None else self.record.cache
+
+    @property
     def peak_bytes(self) -> int:
         """The most all compilers held together; where nobody watched, the largest single one."""
         return self.worked.peak_bytes if self.record is None else peak_of(self.record)
 
 
-def compile_targets(action: Compile, kept: Kept, hearers: Hearers, cache: OpenCache) -> Compiled:
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """`variables` are those CMake was configured with: ninja runs it again when its files change.
+
+    `cache` answers for the compilers; `finish` is called with each extension before it takes its
+    place.
+    """
+
+    variables: Mapping[str, str]
+    cache: OpenCache
+    finish: Callable[[Path], None] = lambda _file: None
+
+
+def compile_targets(action: Compile, kept: Kept, hearers: Hearers, manner: Manner) -> Compiled:
     """Build `action.targets` and install each as `action.modules` says.
 
     ninja is the graph's engine and asks for as many compiles as it has; the scheduler, through a
@@ -62,7 +82,7 @@ def compile_targets(action: Compile, kept: Kept, hearers: Hearers, cache: OpenCa
     Raises:
         Problem: exit 1 with the first failed edge's own output.
     """
-    build = Path(action.build)
+    build, cache = Path(action.build), manner.cache
     settings = SchedulerSettings(
         build=build,
         costs=kept.costs,
@@ -78,7 +98,14 @@ def compile_targets(action: Compile, kept: Kept, hearers: Hearers, cache: OpenCa
         worked = work(
             [tool("ninja"), "-C", build, f"-j{schedule.jobs}", *action.targets],
             log=kept.log,
-            env=build_variables(NINJA_STATUS=STATUS, **cache.variables, **schedule.variables),
+            env=build_variables(
+                **{
+                    **manner.variables,
+                    **cache.variables,
+                    **schedule.variables,
+                    "NINJA_STATUS": STATUS,
+                }
+            ),
             on_line=state.hear,
             on_tick=state.look,
         )
@@ -92,7 +119,7 @@ def compile_targets(action: Compile, kept: Kept, hearers: Hearers, cache: OpenCa
                 f"log: {kept.log}",
             ),
         )
-    return Compiled(worked, _install(action), schedule.record)
+    return Compiled(worked, _install(action, manner.finish), schedule.record)
 
 
 class _Watch:
@@ -133,9 +160,9 @@ def first_failed_edge(said: str) -> tuple[str, ...]:
     return (block[0], *(errors or block[2:])[:8])
 
 
-def _install(action: Compile) -> tuple[Path, ...]:
+def _install(action: Compile, finish: Callable[[Path], None]) -> dict[str, Path]:
     """Copy each extension beside its package, atomically: a running process keeps the old one."""
-    placed: list[Path] = []
+    placed: dict[str, Path] = {}
     for target, module in zip(action.targets, action.modules, strict=True):
         package = Path(action.source, *module.split(".")[:-1])
         found = sorted(Path(action.build).rglob(f"{target}*.so"))
@@ -143,7 +170,9 @@ def _install(action: Compile) -> tuple[Path, ...]:
             raise Problem(f"the target {target} was built but left no {target}*.so")
         place = package / found[0].name
         half = place.with_name(f".{place.name}.half")
+        half.unlink(missing_ok=True)
         shutil.copy2(found[0], half)
+        finish(half)
         half.replace(place)
-        placed.append(place)
-    return tuple(placed)
+        placed[target] = place
+    return placed

@@ -31,6 +31,14 @@ def read_stat_digest(tree: Path) -> str:
     return digest.hexdigest()
 
 
+def read_native_stats(tree: Path) -> dict[str, tuple[int, int]]:
+    """Size and mtime (ns) of each native source, by name; empty where there is no tree."""
+    if not tree.is_dir():
+        return {}
+    stats = ((name, entry.stat()) for name, entry in _files(tree))
+    return {name: (stat.st_size, stat.st_mtime_ns) for name, stat in stats}
+
+
 def read_inputs(tree: Path) -> Inputs:
     """Both digests; reads every byte of the native sources (about 0.1 s)."""
     stat = read_stat_digest(tree)

@@ -1,85 +1,64 @@
-"""Steps that compile: CMake's configure, and ninja under the scheduler."""
+"""Steps that compile: CMake's configure, and ninja under the scheduler; or neither."""
 
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from time import monotonic
 
 from vllm_forge.records.event import StepProgress
-from vllm_forge.records.plan import (
-    HOOK,
-    Compile,
-    Configure,
-    Environment,
-    Plan,
-    Projects,
-    Reuse,
-    Step,
-    SystemPackages,
-)
+from vllm_forge.records.plan import Compile, Configure, Environment, Step
 from vllm_forge.run.caches import CacheWish, caching
-from vllm_forge.run.cmake_hook import write_cmake_hook
-from vllm_forge.run.compile import Hearers, Kept, compile_targets
-from vllm_forge.run.configure import configure
+from vllm_forge.run.compile import Compiled, Hearers, Kept, Manner, compile_targets
 from vllm_forge.run.doing.bring import PROJECT
+from vllm_forge.run.doing.shelving import (
+    action_of,
+    is_configured,
+    open_shelf,
+    run_cmake,
+    whole_configure,
+)
 from vllm_forge.run.doing.site import Done, Site
-from vllm_forge.run.environment import TorchProof
 from vllm_forge.run.inputs import read_inputs
 from vllm_forge.run.ninja import Progress
-from vllm_forge.run.projects.obtain import Overrides, overrides_of
 from vllm_forge.run.receipts import made
-from vllm_forge.run.scheduler import RECORD, Snapshot, make_launcher
-from vllm_forge.run.system_packages import include_folders, library_folders, python_include
-from vllm_forge.run.torch_config import write_torch_config
+from vllm_forge.run.scheduler import RECORD, Snapshot
+from vllm_forge.run.store.keeping import (
+    finish_extension,
+    keep,
+    ledger_of,
+    restore_by_commands,
+)
+from vllm_forge.run.store.shelf import Restored, Shelf
 
 GIB = 1 << 30
+STORED = "from_store"
+"""The fact of a receipt that names the extensions nobody had to make."""
 
 
 def make_native(action: Configure | Compile, site: Site) -> Done:
     match action:
         case Configure():
-            return _configure(action, site)
+            return _configure(site)
         case Compile():
             return _compile(action, site)
 
 
 def source_facts(step: Step) -> dict[str, str | None]:
-    """Digests of the native sources that are compiled, or that what is reused was compiled from.
-
-    Nothing for other steps.
-    """
-    if not isinstance(step.action, Compile | Reuse):
+    """Digests of the native sources a compile reads; nothing for other steps."""
+    if not isinstance(step.action, Compile):
         return {}
     inputs = read_inputs(Path(step.action.source))
     return {"inputs_stat": inputs.stat, "inputs_content": inputs.content}
 
 
-def _configure(action: Configure, site: Site) -> Done:
-    """The planned definitions, and those that only the made things know."""
-    facts = site.facts
-    proof = TorchProof(
-        version=facts["torch_version"] or "",
-        cuda=facts["torch_cuda"],
-        cxx11_abi=facts["torch_cxx11_abi"] == "new",
-        folder=facts["torch_folder"] or "",
-    )
-    make_launcher(site.doors.home.launcher, action.compiler, site.doors.run)
-    if "Torch_DIR" in action.definitions:
-        write_torch_config(Path(action.definitions["Torch_DIR"]), proof)
-    if HOOK in action.definitions:
-        write_cmake_hook(Path(action.definitions[HOOK]))
-    overrides = _overrides(site)
-    definitions = {
-        **action.definitions,
-        **_unpacked_definitions(site.plan),
-        **overrides.definitions,
-    }
-    variables = {**action.variables, **overrides.variables}
-    worked = configure(
-        replace(action, definitions=definitions, variables=variables),
-        log=site.log,
-        on_line=lambda _line: None,
-        on_note=site.note,
-    )
+def _configure(site: Site) -> Done:
+    """Nothing, where the store has everything: the compile step runs CMake when it needs it."""
+    action = action_of(site.plan, Compile)
+    shelf = open_shelf(site)
+    if shelf is not None and set(shelf.look()) == set(action.targets):
+        return Done(f"not needed: {', '.join(action.targets)} in the store", facts={STORED: "yes"})
+    worked = run_cmake(site)
     return Done(
         action.build,
         (made(Path(action.build) / "CMakeCache.txt"),),
@@ -88,39 +67,38 @@ def _configure(action: Configure, site: Site) -> Done:
     )
 
 
-def _overrides(site: Site) -> Overrides:
-    """What makes CMake take the projects' folders."""
-    projects = [
-        one.project
-        for step in site.plan.steps
-        if isinstance(step.action, Projects)
-        for one in step.action.planned
-    ]
-    folders = {each.name: site.facts[f"{PROJECT}{each.name}"] or "" for each in projects}
-    return overrides_of(folders, projects)
-
-
-def _unpacked_definitions(plan: Plan) -> dict[str, str]:
-    """Flags for the distribution's packages that were unpacked: headers, libraries, run path."""
-    packages = next(
-        (step.action for step in plan.steps if isinstance(step.action, SystemPackages)), None
-    )
-    if packages is None or packages.install:
-        return {}
-    into = Path(packages.into)
-    libraries = library_folders(into)
-    link = " ".join(f"-L{folder} -Wl,-rpath,{folder}" for folder in libraries)
-    definitions = {
-        "CMAKE_CXX_FLAGS": " ".join(f"-isystem {folder}" for folder in include_folders(into)),
-        "CMAKE_MODULE_LINKER_FLAGS": link,
-    }
-    headers = python_include(into, plan.choices["python"].value)
-    if headers is not None:
-        definitions["Python_INCLUDE_DIR"] = str(headers)
-    return definitions
-
-
 def _compile(action: Compile, site: Site) -> Done:
+    """From the store what is there; CMake, where it did not run before, and ninja for the rest."""
+    before = source_facts(site.step)
+    shelf = open_shelf(site)
+    restored = Restored() if shelf is None else shelf.restore(shelf.look())
+    whole = whole_configure(site)
+    if len(restored.files) < len(action.targets) and not is_configured(whole):
+        run_cmake(site)
+    if shelf is not None:
+        restored = restored.joined(restore_by_commands(shelf, restored, whole.variables, site.log))
+    missing = [name for name in action.targets if name not in restored.files]
+    compiled = _compile_these(missing, action, shelf, site) if missing else None
+    extensions = {**restored.files, **({} if compiled is None else compiled.extensions)}
+    bound = None if compiled is None else compiled.bound
+    facts = {} if bound is None else {"bound_seconds": f"{bound.seconds:.3f}"}
+    use = None if compiled is None else compiled.cache_use
+    facts |= {} if use is None else {"cache": use.name, "cache_hits": str(use.hits)}
+    if restored.files:
+        facts[STORED] = ",".join(restored.files)
+    return Done(
+        _summary(restored, compiled),
+        tuple(made(extensions[name], hashed=True) for name in action.targets),
+        {**before, **facts},
+        cpu_seconds=0.0 if compiled is None else compiled.worked.cpu_seconds,
+        peak_bytes=None if compiled is None else compiled.peak_bytes,
+    )
+
+
+def _compile_these(
+    targets: Sequence[str], action: Compile, shelf: Shelf | None, site: Site
+) -> Compiled:
+    """Ninja for these targets; what it makes is kept in the store."""
     doors = site.doors
 
     def progress(now: Progress, seen: Snapshot) -> None:
@@ -128,41 +106,48 @@ def _compile(action: Compile, site: Site) -> Done:
         doors.emit(
             replace(
                 told,
-                at_work=seen.at_work,
+                running=seen.running,
                 memory_bytes=seen.resident_bytes,
                 waiting=seen.waiting,
                 held=seen.held,
             )
         )
 
-    before = source_facts(site.step)
+    modules = dict(zip(action.targets, action.modules, strict=True))
+    some = replace(action, targets=tuple(targets), modules=tuple(modules[name] for name in targets))
     kept = Kept(site.log, doors.home.costs, doors.home.receipts(site.plan.key) / RECORD)
+    hearers = Hearers(progress, site.note)
+    variables = whole_configure(site).variables
     with caching(_cache_wish(action, site), doors.run, site.note) as cache:
-        compiled = compile_targets(action, kept, Hearers(progress, site.note), cache)
-    worked, bound = compiled.worked, compiled.bound
-    facts = {} if bound is None else {"bound_seconds": f"{bound.seconds:.3f}"}
-    use = None if compiled.record is None else compiled.record.cache
-    facts |= {} if use is None else {"cache": use.name, "cache_hits": str(use.hits)}
-    ratio = f"{worked.seconds / bound.seconds:.2f} × the bound, " if bound and bound.seconds else ""
-    summary = (
-        f"{len(compiled.extensions)} extension{'s'[: len(compiled.extensions) != 1]}, "
-        f"{worked.seconds:.0f} s, {ratio}peak {compiled.peak_bytes / GIB:.1f} GiB"
-        f"{'' if use is None else f', {use.name} answered {use.hits} of {use.hits + use.misses}'}"
-    )
-    return Done(
-        summary,
-        tuple(made(path, hashed=True) for path in compiled.extensions),
-        {**before, **facts},
-        cpu_seconds=worked.cpu_seconds,
-        peak_bytes=compiled.peak_bytes,
-    )
+        if shelf is None:
+            return compile_targets(some, kept, hearers, Manner(variables, cache))
+        with ledger_of(shelf, targets):
+            finish = partial(finish_extension, shelf.setting.roots)
+            compiled = compile_targets(some, kept, hearers, Manner(variables, cache, finish))
+    keep(shelf, compiled.extensions, doors.home.costs)
+    return compiled
+
+
+def _summary(restored: Restored, compiled: Compiled | None) -> str:
+    parts = []
+    if compiled is not None:
+        worked, bound, count = compiled.worked, compiled.bound, len(compiled.extensions)
+        parts.append(f"{count} extension{'s'[: count != 1]}, {worked.seconds:.0f} s")
+        if bound is not None and bound.seconds:
+            parts.append(f"{worked.seconds / bound.seconds:.2f} × the bound")
+        parts.append(f"peak {compiled.peak_bytes / GIB:.1f} GiB")
+        if (use := compiled.cache_use) is not None:
+            parts.append(f"{use.name} answered {use.hits} of {use.hits + use.misses}")
+    if restored.files:
+        saved = f"{restored.seconds:.0f} CPU-s saved"
+        parts.append(f"{', '.join(restored.files)} from the store, {saved}")
+    return ", ".join(parts)
 
 
 def _cache_wish(action: Compile, site: Site) -> CacheWish:
     """The cache with the compilers it stands before and the folders that compiles name."""
-    actions = [step.action for step in site.plan.steps]
-    made = next(one for one in actions if isinstance(one, Configure))
-    environment = next(one for one in actions if isinstance(one, Environment))
+    made = action_of(site.plan, Configure)
+    environment = action_of(site.plan, Environment)
     projects = {
         name.removeprefix(PROJECT): Path(folder)
         for name, folder in site.facts.items()

@@ -1,0 +1,116 @@
+"""What ninja knows of a target: its files, its commands, the headers each object read."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from vllm_forge.records.doors import RunCommand
+from vllm_forge.records.problem import Problem
+from vllm_forge.run.process import work
+from vllm_forge.run.tools import build_variables, tool
+
+PATIENCE_SECONDS: Final = 120.0
+HEAD = re.compile(r"^(\S.*): #deps (\d+), deps mtime (\d+) \((\w+)\)$")
+RERUN: Final = ": RERUN_CMAKE"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """`inputs` are files from outside the build folder (sources, libraries), `objects` below it.
+
+    `commands` compile and link it, in ninja's order.
+    """
+
+    inputs: tuple[str, ...]
+    objects: tuple[str, ...]
+    commands: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Deps:
+    """What one object was compiled from, by its depfile; `valid` as ninja sees it."""
+
+    files: tuple[str, ...]
+    valid: bool
+
+
+class Ninja:
+    """Questions to the ninja of one build folder; paths come back absolute."""
+
+    def __init__(self, build: Path, run: RunCommand) -> None:
+        self.build = build
+        self._run = run
+
+    def target(self, name: str) -> Target:
+        """Raises Problem where ninja does not know it."""
+        inputs: list[str] = []
+        objects: list[str] = []
+        for line in self._ask("inputs", name):
+            if line.endswith(".o"):
+                objects.append(line)
+            elif line.startswith("/"):
+                inputs.append(line)
+        return Target(tuple(inputs), tuple(objects), tuple(self._ask("commands", name)))
+
+    def deps(self, objects: Sequence[str]) -> dict[str, Deps]:
+        """By object."""
+        return parse_deps("\n".join(self._ask("deps", *objects)), self.build)
+
+    def regenerate(self, variables: Mapping[str, str], log: Path) -> bool:
+        """Let CMake run again if one of its files changed; whether build.ninja is right now."""
+        command: list[str | Path] = [tool("ninja"), "-C", self.build, "build.ninja"]
+        return work(command, log=log, env=build_variables(**variables)).code == 0
+
+    def configured_from(self) -> tuple[str, ...]:
+        """Every file that CMake read: a change of one makes ninja run it again."""
+        said = (self.build / "build.ninja").read_text(encoding="utf-8", errors="replace")
+        return parse_configured_from(said)
+
+    def _ask(self, about: str, *names: str) -> list[str]:
+        command: list[str | Path] = [tool("ninja"), "-C", self.build, "-t", about, *names]
+        said = self._run(command, env=build_variables(), timeout=PATIENCE_SECONDS)
+        if said.code != 0:
+            raise Problem(f"ninja -t {about} failed in {self.build}", causes=(said.stderr.strip(),))
+        return [line for line in said.stdout.splitlines() if line]
+
+
+def parse_deps(said: str, build: Path) -> dict[str, Deps]:
+    r"""The output of `ninja -t deps`.
+
+    >>> parse_deps("a.o: #deps 1, deps mtime 5 (VALID)\n    x/../a.h\n", Path("/b"))
+    {'a.o': Deps(files=('/b/x/../a.h',), valid=True)}
+    """
+    found: dict[str, list[str]] = {}
+    valid: set[str] = set()
+    files: list[str] | None = None
+    for line in said.splitlines():
+        head = HEAD.match(line)
+        if head is not None:
+            files = found[head[1]] = []
+            if head[4] == "VALID":
+                valid.add(head[1])
+        elif line.startswith("    ") and files is not None:
+            path = line[4:]
+            files.append(path if path.startswith("/") else f"{build}/{path}")
+    return {name: Deps(tuple(files), name in valid) for name, files in found.items()}
+
+
+def parse_configured_from(ninja: str) -> tuple[str, ...]:
+    r"""The inputs of build.ninja's own edge.
+
+    >>> parse_configured_from("build build.ninja a: RERUN_CMAKE | /t/a.cmake /t/C$ M.txt || x\n")
+    ('/t/a.cmake', '/t/C M.txt')
+    """
+    for line in ninja.splitlines():
+        if line.startswith("build build.ninja") and RERUN in line:
+            words = re.split(r"(?<!\$) ", line.partition(RERUN)[2])
+            kept = words[: words.index("||")] if "||" in words else words
+            return tuple(unescape(word) for word in kept if word not in {"", "|"})
+    return ()
+
+
+def unescape(word: str) -> str:
+    r"""Ninja's `$ `, `$:` and `$$`."""
+    return re.sub(r"\$(.)", r"\1", word)

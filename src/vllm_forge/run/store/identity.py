@@ -1,0 +1,105 @@
+"""What compiles: compilers, torch and the environment, each told apart by content."""
+
+import re
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Final
+
+from vllm_forge.probe.cpu import parse_cpuinfo
+from vllm_forge.records.doors import RunCommand
+from vllm_forge.run.store.digests import Digests, digest_of
+
+PROGRAMS: Final = ("cc1plus", "cc1", "collect2", "as", "ld")
+"""What the gcc driver runs, by -print-prog-name."""
+
+FILES: Final = (
+    *("crti.o", "crtn.o", "crtbeginS.o", "crtendS.o", "libgcc.a", "libgcc_s.so.1"),
+    *("libstdc++.so", "libgomp.so", "libc.so.6", "libm.so.6"),
+)
+"""What it links without being told, by -print-file-name; glibc's symbol versions end in the .so."""
+
+TOOLKIT_FILES: Final = (
+    *("bin/nvcc", "bin/nvcc.profile", "bin/cudafe++", "bin/ptxas", "bin/fatbinary"),
+    *("bin/nvlink", "bin/crt/link.stub", "nvvm/bin/cicc", "nvvm/libdevice/libdevice.10.bc"),
+    *("lib64/libcudadevrt.a", "lib64/libcudart_static.a"),
+)
+
+VARIABLES: Final = frozenset(
+    {
+        *("CFLAGS", "CXXFLAGS", "CPPFLAGS", "LDFLAGS", "CUDAFLAGS", "CUDAARCHS", "CUDAHOSTCXX"),
+        *("CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH", "LIBRARY_PATH", "COMPILER_PATH"),
+        *("GCC_EXEC_PREFIX", "SOURCE_DATE_EPOCH", "NVCC_PREPEND_FLAGS", "NVCC_APPEND_FLAGS"),
+        *("NVCC_CCBIN", "CC", "CXX", "CUDACXX", "CUDA_PATH", "LD_RUN_PATH"),
+    }
+)
+"""Environment variables that compilers, nvcc and CMake obey whatever the tree says."""
+
+PREFIXES: Final = ("CMAKE_", "TORCH_")
+ASKED = re.compile(r"ENV\{(\w+)\}")
+"""How CMake code reads a variable."""
+
+
+def identify_compiler(compiler: str, digests: Digests, run: RunCommand) -> dict[str, str]:
+    """Name → sha256 of the driver, of what it runs and of what it links unasked."""
+    found = {"driver": digests.of(shutil.which(compiler) or compiler) or "none"}
+    asked = [f"-print-prog-name={name}" for name in PROGRAMS]
+    asked += [f"-print-file-name={name}" for name in FILES]
+    for question in asked:
+        answer = run([compiler, question]).stdout.strip()
+        path = answer if "/" in answer else shutil.which(answer) or ""
+        found[question.partition("=")[2]] = digests.of(path) or "none"
+    return found
+
+
+def identify_toolkit(prefix: Path, digests: Digests) -> dict[str, str]:
+    """Name → sha256: nvcc itself only calls the others, so all of them count."""
+    return {name: digests.of(prefix / name) or "none" for name in TOOLKIT_FILES}
+
+
+def identify_torch(folder: Path, digests: Digests) -> str | None:
+    """A digest over what the wheel's RECORD says of every file of torch; None without a RECORD.
+
+    The libraries are linked by name and symbol version alone; the headers that are read count by
+    their content besides.
+    """
+    for record in folder.parent.glob("torch-*.dist-info/RECORD"):
+        try:
+            lines = record.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError):
+            return None
+        kept = sorted(line for line in lines if line.startswith("torch/") and ",sha256=" in line)
+        version = digests.of(folder / "version.py")
+        return digest_of([kept, version]) if kept else None
+    return None
+
+
+def identify_package(environment: Path, name: str) -> str:
+    """An installed package's folder of metadata, which names its version."""
+    found = environment.glob(f"lib/python3*/site-packages/{name}-*.dist-info")
+    return ",".join(sorted(path.name.lower() for path in found))
+
+
+def read_cpu_flags() -> str:
+    """A digest of what /proc/cpuinfo says: vLLM's CPU target chooses instructions by it."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return "unknown"
+    _, flags = parse_cpuinfo(text)
+    return digest_of(sorted(flags or ()))
+
+
+def select_variables(environ: Mapping[str, str], cmake: Iterable[Path]) -> dict[str, str]:
+    """The variables that can reach a compile: the known ones, and those that CMake files name."""
+    asked: set[str] = set()
+    for file in cmake:
+        try:
+            asked |= set(ASKED.findall(file.read_text(encoding="utf-8", errors="replace")))
+        except OSError:
+            continue
+    return {
+        name: value
+        for name, value in environ.items()
+        if name in VARIABLES or name in asked or name.startswith(PREFIXES)
+    }

@@ -1,0 +1,159 @@
+"""Which contents each object was compiled from: ninja goes by times, and times can lie.
+
+A file that is put back with its old time (cp -p, rsync -t, tar) looks older than the object made
+from its other contents. Such an object must not stay, and must never be kept in the store.
+"""
+
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from vllm_forge.run.files import write_atomically
+from vllm_forge.run.ninja import parse_ninja_log
+from vllm_forge.run.store.digests import Digests, digest_of
+from vllm_forge.run.store.graph import Deps
+from vllm_forge.run.store.roots import Roots
+
+FILE: Final = "forge-objects.json"
+"""In the build folder; gone with it."""
+
+STANDING: Final = ("torch", "toolkit", "python", "system")
+"""Roots that no edit loop writes into, besides the system's own: their times are believed."""
+
+TICK_NS: Final = 20_000_000
+"""The kernel stamps files with a clock that stands still for up to 10 ms."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """`objects`: path below the build folder → its mtime (ns) and the digest of its inputs then.
+
+    `generated` are paths of sources that CMake's run wrote into the tree.
+    """
+
+    objects: dict[str, tuple[int, str]] = field(default_factory=dict)
+    generated: tuple[str, ...] = ()
+
+
+def read_ledger(build: Path) -> Ledger:
+    try:
+        return msgspec.json.decode((build / FILE).read_bytes(), type=Ledger)
+    except (OSError, msgspec.DecodeError):
+        return Ledger()
+
+
+def write_ledger(build: Path, ledger: Ledger) -> None:
+    write_atomically(build / FILE, msgspec.json.encode(ledger))
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """Where objects are judged: the folder, names for folders, digests of files as they are now."""
+
+    build: Path
+    roots: Roots
+    digests: Digests
+
+
+def record_objects(bench: Bench, deps: Mapping[str, Deps]) -> Ledger:
+    """Write down what was compiled since, unless an input was written while or after it was."""
+    ledger = read_ledger(bench.build)
+    objects = dict(ledger.objects)
+    starts = _starts(bench.build)
+    for name, one in deps.items():
+        at = _mtime(bench.build / name)
+        known = objects.get(name)
+        if at is None or not one.valid or (known is not None and known[0] == at):
+            continue
+        own = _own_files(one, bench.roots)
+        if name in starts and not _written_since(own, starts[name]):
+            objects[name] = (at, _digest(own, bench))
+        else:
+            objects.pop(name, None)
+    updated = Ledger(objects, ledger.generated)
+    if updated != ledger:
+        write_ledger(bench.build, updated)
+    return updated
+
+
+def unproven(bench: Bench, deps: Mapping[str, Deps], ledger: Ledger) -> list[str]:
+    """Objects that may have been made from other contents than their inputs have now."""
+    found = []
+    for name, one in deps.items():
+        known = ledger.objects.get(name)
+        at = _mtime(bench.build / name)
+        own = _own_files(one, bench.roots)
+        if not one.valid or known is None or known[0] != at or known[1] != _digest(own, bench):
+            found.append(name)
+    return found
+
+
+def remove_stale(bench: Bench, deps: Mapping[str, Deps], ledger: Ledger) -> list[str]:
+    """Remove objects whose inputs have other contents now, and which ninja would take for fresh.
+
+    Where nothing was written down, an input that was written after the compile began is enough.
+    """
+    starts = _starts(bench.build)
+    removed = []
+    for name, one in deps.items():
+        at = _mtime(bench.build / name)
+        if at is None:
+            continue
+        known = ledger.objects.get(name)
+        own = _own_files(one, bench.roots)
+        if known is not None and known[0] == at:
+            stale = known[1] != _digest(own, bench)
+        else:
+            stale = name not in starts or _written_since(own, starts[name])
+        if stale:
+            with suppress(OSError):
+                (bench.build / name).unlink()
+                removed.append(name)
+    return removed
+
+
+def _own_files(deps: Deps, roots: Roots) -> list[str]:
+    return [path for path in deps.files if roots.split(path)[0] not in {"", *STANDING}]
+
+
+def _digest(files: Iterable[str], bench: Bench) -> str:
+    named = sorted((*bench.roots.split(path), bench.digests.of(path)) for path in files)
+    return digest_of(named)
+
+
+def _written_since(files: Iterable[str], moment: int) -> bool:
+    """By ctime too, which no program can set; a missing file counts as written."""
+    for path in files:
+        try:
+            stat = Path(path).stat()
+        except OSError:
+            return True
+        if max(stat.st_mtime_ns, stat.st_ctime_ns) > moment - TICK_NS:
+            return True
+    return False
+
+
+def _starts(build: Path) -> dict[str, int]:
+    """When each object's compile began, in nanoseconds: its time less what ninja says it took."""
+    try:
+        entries = parse_ninja_log((build / ".ninja_log").read_text(errors="replace"))
+    except OSError:
+        return {}
+    found = {}
+    for entry in entries:
+        if entry.output.endswith(".o"):
+            at = _mtime(build / entry.output)
+            if at is not None:
+                found[entry.output] = at - (entry.end_ms - entry.start_ms) * 1_000_000
+    return found
+
+
+def _mtime(path: Path) -> int | None:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return None
