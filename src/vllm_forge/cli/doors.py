@@ -34,7 +34,5 @@ def with_store(doors: Doors, named: str | None) -> Doors:
     def note(message: str) -> None:
         doors.emit(Note(monotonic(), message))
 
-    store = open_store(
-        doors.home.store, named, doors.environ, note=note, only_folders=doors.offline
-    )
+    store = open_store(doors.home, named, doors.environ, note=note, only_folders=doors.offline)
     return replace(doors, store=store)

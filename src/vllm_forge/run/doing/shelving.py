@@ -49,13 +49,13 @@ def open_shelf(site: Site) -> Shelf | None:
         projects=_folders(site),
         pins={one.name: f"{one.url} {one.revision}" for one in _projects(site.plan)},
     )
-    digests = Digests(doors.home.digests)
-    setting = read_setting(whole, proof_of(site), places, digests, doors.run)
+    doors.store.digests.forget()
+    setting = read_setting(whole, proof_of(site), places, doors.store.digests, doors.run)
     if setting is None:
         return None
     wanted = action_of(site.plan, Compile)
     modules = dict(zip(wanted.targets, wanted.modules, strict=True))
-    return Shelf(doors.store, setting, modules, digests, Ninja(Path(wanted.build), doors.run))
+    return Shelf(doors.store, setting, modules, Ninja(Path(wanted.build), doors.run))
 
 
 def action_of(plan: Plan, kind: type[Kind]) -> Kind:

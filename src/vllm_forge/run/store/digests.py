@@ -17,43 +17,45 @@ LARGE: Final = 1 << 20
 class Digests:
     """`memory` is a file; a remembered digest holds while inode, size, mtime and ctime do."""
 
-    def __init__(self, memory: Path) -> None:
+    def __init__(self, memory: Path | None = None) -> None:
         self._memory = memory
-        self._seen: dict[str, str | None] = {}
+        self._seen: dict[str, tuple[str, str | None]] = {}
+        self._sure: set[str] = set()
         self._large: dict[str, tuple[str, str]] | None = None
         self._news = False
 
     def of(self, path: str | Path) -> str | None:
         """Hex sha256; None for what is no readable file."""
         name = os.fspath(path)
-        if name not in self._seen:
-            self._seen[name] = self._read(name)
-        return self._seen[name]
+        if name not in self._sure:
+            self._sure.add(name)
+            mark = _mark(name)
+            if name not in self._seen or self._seen[name][0] != mark:
+                self._seen[name] = (mark, self._read(name, mark) if mark else None)
+        return self._seen[name][1]
 
     def forget(self) -> None:
-        """Files may have been written since; large ones are told apart by their stat."""
-        self._seen.clear()
+        """Files may have been written since: look again whether they were."""
+        self._sure.clear()
 
     def keep(self) -> None:
         """Remember the large ones; where that cannot be written, they are read again."""
-        if self._news and self._large is not None:
+        if self._news and self._large is not None and self._memory is not None:
             with suppress(OSError):
                 write_atomically(self._memory, msgspec.json.encode(self._large))
             self._news = False
 
-    def _read(self, name: str) -> str | None:
+    def _read(self, name: str, mark: str) -> str | None:
         try:
             with open(name, "rb", buffering=0) as file:  # noqa: PTH123 -- thousands of them
-                stat = os.fstat(file.fileno())
-                if stat.st_size < LARGE:
+                if os.fstat(file.fileno()).st_size < LARGE:
                     return hashlib.sha256(file.read()).hexdigest()
-                which = f"{stat.st_dev}:{stat.st_ino}"
-                mark = f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}"
+                which, _, rest = mark.partition(" ")
                 known = self._remembered().get(which)
-                if known is not None and known[0] == mark:
+                if known is not None and known[0] == rest:
                     return known[1]
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
-                self._remembered()[which] = (mark, digest)
+                self._remembered()[which] = (rest, digest)
                 self._news = True
                 return digest
         except OSError:
@@ -61,13 +63,21 @@ class Digests:
 
     def _remembered(self) -> dict[str, tuple[str, str]]:
         if self._large is None:
-            try:
-                self._large = msgspec.json.decode(
-                    self._memory.read_bytes(), type=dict[str, tuple[str, str]]
-                )
-            except (OSError, msgspec.DecodeError):
-                self._large = {}
+            self._large = {}
+            if self._memory is not None:
+                with suppress(OSError, msgspec.DecodeError):
+                    said = self._memory.read_bytes()
+                    self._large = msgspec.json.decode(said, type=dict[str, tuple[str, str]])
         return self._large
+
+
+def _mark(name: str) -> str:
+    """Device and inode, then size and times; empty for what is not there."""
+    try:
+        stat = os.stat(name)  # noqa: PTH116 -- thousands of them
+    except OSError:
+        return ""
+    return f"{stat.st_dev}:{stat.st_ino} {stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}"
 
 
 def digest_of(thing: object) -> str:

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
+from vllm_forge.records.home import Home
 from vllm_forge.records.problem import ExitCode, Problem
+from vllm_forge.run.store.digests import Digests
 from vllm_forge.run.store.folder import FolderLayer
 from vllm_forge.run.store.layer import Layer
 from vllm_forge.run.store.store import Store
@@ -17,7 +19,7 @@ SCHEMES: Final = ("http", "https", "webdav", "webdavs", "s3", "redis", "rediss")
 
 
 def open_store(
-    home: Path,
+    home: Home,
     named: str | None,
     environ: Mapping[str, str],
     *,
@@ -35,7 +37,8 @@ def open_store(
     if words == [NONE]:
         return Store()
     kept = [word for word in words if not (only_folders and is_url(word))]
-    return Store([FolderLayer(home), *(open_layer(word) for word in kept)], note)
+    layers = [FolderLayer(home.store), *(open_layer(word) for word in kept)]
+    return Store(layers, note, Digests(home.digests))
 
 
 def is_url(word: str) -> bool:

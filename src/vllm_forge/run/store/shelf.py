@@ -31,8 +31,11 @@ class Shelf:
     store: Store
     setting: Setting
     modules: Mapping[str, str]
-    digests: Digests
     ninja: Ninja
+
+    @property
+    def digests(self) -> Digests:
+        return self.store.digests
 
     def look(self) -> dict[str, Found]:
         """Before CMake: target → entry, for those whose every input is as it was then."""
@@ -68,6 +71,6 @@ class Shelf:
 
     def _look(self, keys: Mapping[str, str]) -> dict[str, Found]:
         roots = self.setting.roots
-        found = {name: self.store.find(key, roots, self.digests) for name, key in keys.items()}
+        found = {name: self.store.find(key, roots) for name, key in keys.items()}
         self.digests.keep()
         return {name: one for name, one in found.items() if one is not None}

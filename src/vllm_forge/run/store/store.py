@@ -40,11 +40,18 @@ class Found:
 
 
 class Store:
-    """`layers` are asked in this order; the first is filled from the others."""
+    """`layers` are asked in this order; the first is filled from the others.
+
+    `digests` are those of the files that entries are looked up by; read once for all steps.
+    """
 
     def __init__(
-        self, layers: Sequence[Layer] = (), note: Callable[[str], None] = lambda _message: None
+        self,
+        layers: Sequence[Layer] = (),
+        note: Callable[[str], None] = lambda _message: None,
+        digests: Digests | None = None,
     ) -> None:
+        self.digests = digests or Digests()
         self._layers = list(layers)
         self._note = note
         self._unwritable: set[str] = set()
@@ -58,11 +65,11 @@ class Store:
         """To whoever watches the build."""
         self._note(message)
 
-    def find(self, shallow: str, roots: Roots, digests: Digests) -> Found | None:
+    def find(self, shallow: str, roots: Roots) -> Found | None:
         """What was made from these very contents; nothing is restored yet."""
         for layer in tuple(self._layers):
             try:
-                found = _find_in(layer, shallow, roots, digests)
+                found = _find_in(layer, shallow, roots, self.digests)
             except OSError as error:
                 self._drop(layer, error)
                 continue
@@ -179,9 +186,10 @@ def read_lists(layer: Layer, shallow: str) -> list[str]:
 def _add_reads(layer: Layer, shallow: str, reads: Reads) -> None:
     name = digest_of(reads)
     known = read_lists(layer, shallow)
+    if _read(layer, shard("reads", name), Reads) is None:
+        layer.write(shard("reads", name), zlib.compress(msgspec.json.encode(reads)))
     if known[:1] == [name]:
         return
-    layer.write(shard("reads", name), zlib.compress(msgspec.json.encode(reads)))
     kept = [name, *(one for one in known if one != name)][:MOST_LISTS]
     layer.write(shard("lists", shallow), msgspec.json.encode(kept))
 
