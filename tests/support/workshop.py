@@ -13,7 +13,7 @@ from vllm_forge.plan.fingerprint import fingerprint
 from vllm_forge.plan.launcher import launcher_definitions
 from vllm_forge.records.event import Event, Note
 from vllm_forge.records.home import Home
-from vllm_forge.records.plan import Compile, Configure, Plan, Step
+from vllm_forge.records.plan import Compile, Configure, Environment, Plan, Step
 from vllm_forge.run.doing.native import make_native
 from vllm_forge.run.doing.shelving import open_shelf
 from vllm_forge.run.doing.site import Done, Site
@@ -143,7 +143,12 @@ class Checkout:
         )
 
     def _site(self, name: str) -> Site:
-        actions = (("configure", self.configured), ("compile", self.compiled))
+        actions: list[tuple[str, Configure | Compile | Environment]] = [
+            ("configure", self.configured),
+            ("compile", self.compiled),
+        ]
+        environment = Environment(str(self.base / "env"), sys.executable, "2.6.0", None)
+        actions.insert(0, ("environment", environment))
         steps = tuple(Step(one, one, act, (), fingerprint(act)) for one, act in actions)
         step = next(one for one in steps if one.name == name)
         facts = {

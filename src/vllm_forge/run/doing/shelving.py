@@ -23,7 +23,6 @@ from vllm_forge.run.inputs import read_native_stats
 from vllm_forge.run.process import Worked
 from vllm_forge.run.projects.obtain import Overrides, overrides_of
 from vllm_forge.run.scheduler import make_launcher
-from vllm_forge.run.store.digests import Digests
 from vllm_forge.run.store.digests import digest_of
 from vllm_forge.run.store.graph import Ninja
 from vllm_forge.run.store.ledger import Ledger, read_ledger, write_ledger

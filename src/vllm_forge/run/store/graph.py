@@ -8,6 +8,7 @@ from typing import Final
 
 from vllm_forge.records.doors import RunCommand
 from vllm_forge.records.problem import Problem
+from vllm_forge.run.caches.roots import LINKS
 from vllm_forge.run.process import work
 from vllm_forge.run.tools import build_variables, tool
 
@@ -55,8 +56,13 @@ class Ninja:
         return Target(tuple(inputs), tuple(objects), tuple(self._ask("commands", name)))
 
     def deps(self, objects: Sequence[str]) -> dict[str, Deps]:
-        """By object."""
-        return parse_deps("\n".join(self._ask("deps", *objects)), self.build)
+        """By object; behind a compiler cache folders are named by links (run/caches/roots.py)."""
+        links = {
+            f"{self.build}/{LINKS}/{link.name}/": f"{link.readlink()}/"
+            for link in (self.build / LINKS).glob("*")
+            if link.is_symlink()
+        }
+        return parse_deps("\n".join(self._ask("deps", *objects)), self.build, links)
 
     def regenerate(self, variables: Mapping[str, str], log: Path) -> bool:
         """Let CMake run again if one of its files changed; whether build.ninja is right now."""
@@ -76,10 +82,10 @@ class Ninja:
         return [line for line in said.stdout.splitlines() if line]
 
 
-def parse_deps(said: str, build: Path) -> dict[str, Deps]:
-    r"""The output of `ninja -t deps`.
+def parse_deps(said: str, build: Path, links: Mapping[str, str]) -> dict[str, Deps]:
+    r"""The output of `ninja -t deps`; `links` are beginnings of paths with what stands for them.
 
-    >>> parse_deps("a.o: #deps 1, deps mtime 5 (VALID)\n    x/../a.h\n", Path("/b"))
+    >>> parse_deps("a.o: #deps 1, deps mtime 5 (VALID)\n    x/../a.h\n", Path("/b"), {})
     {'a.o': Deps(files=('/b/x/../a.h',), valid=True)}
     """
     found: dict[str, list[str]] = {}
@@ -92,8 +98,9 @@ def parse_deps(said: str, build: Path) -> dict[str, Deps]:
             if head[4] == "VALID":
                 valid.add(head[1])
         elif line.startswith("    ") and files is not None:
-            path = line[4:]
-            files.append(path if path.startswith("/") else f"{build}/{path}")
+            path = line[4:] if line.startswith("/", 4) else f"{build}/{line[4:]}"
+            link = next((one for one in links if path.startswith(one)), None)
+            files.append(path if link is None else links[link] + path[len(link) :])
     return {name: Deps(tuple(files), name in valid) for name, files in found.items()}
 
 

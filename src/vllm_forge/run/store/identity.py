@@ -9,9 +9,7 @@ from typing import Final
 from vllm_forge.probe.cpu import parse_cpuinfo
 from vllm_forge.records.doors import RunCommand
 from vllm_forge.run.store.digests import Digests, digest_of
-
-PROGRAMS: Final = ("cc1plus", "cc1", "collect2", "as", "ld")
-"""What the gcc driver runs, by -print-prog-name."""
+from vllm_forge.run.toolchain import NVCC_PARTS, OBEYED, PARTS
 
 FILES: Final = (
     *("crti.o", "crtn.o", "crtbeginS.o", "crtendS.o", "libgcc.a", "libgcc_s.so.1"),
@@ -19,21 +17,10 @@ FILES: Final = (
 )
 """What it links without being told, by -print-file-name; glibc's symbol versions end in the .so."""
 
-TOOLKIT_FILES: Final = (
-    *("bin/nvcc", "bin/nvcc.profile", "bin/cudafe++", "bin/ptxas", "bin/fatbinary"),
-    *("bin/nvlink", "bin/crt/link.stub", "nvvm/bin/cicc", "nvvm/libdevice/libdevice.10.bc"),
-    *("lib64/libcudadevrt.a", "lib64/libcudart_static.a"),
-)
+TOOLKIT_LIBRARIES: Final = ("lib64/libcudadevrt.a", "lib64/libcudart_static.a")
 
-VARIABLES: Final = frozenset(
-    {
-        *("CFLAGS", "CXXFLAGS", "CPPFLAGS", "LDFLAGS", "CUDAFLAGS", "CUDAARCHS", "CUDAHOSTCXX"),
-        *("CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH", "LIBRARY_PATH", "COMPILER_PATH"),
-        *("GCC_EXEC_PREFIX", "SOURCE_DATE_EPOCH", "NVCC_PREPEND_FLAGS", "NVCC_APPEND_FLAGS"),
-        *("NVCC_CCBIN", "CC", "CXX", "CUDACXX", "CUDA_PATH", "LD_RUN_PATH"),
-    }
-)
-"""Environment variables that compilers, nvcc and CMake obey whatever the tree says."""
+ALSO_OBEYED: Final = ("CC", "CXX", "CUDACXX", "CUDA_PATH", "LD_RUN_PATH")
+"""By CMake and the linker, besides `OBEYED`."""
 
 PREFIXES: Final = ("CMAKE_", "TORCH_")
 ASKED = re.compile(r"ENV\{(\w+)\}")
@@ -43,7 +30,7 @@ ASKED = re.compile(r"ENV\{(\w+)\}")
 def identify_compiler(compiler: str, digests: Digests, run: RunCommand) -> dict[str, str]:
     """Name → sha256 of the driver, of what it runs and of what it links unasked."""
     found = {"driver": digests.of(shutil.which(compiler) or compiler) or "none"}
-    asked = [f"-print-prog-name={name}" for name in PROGRAMS]
+    asked = [f"-print-prog-name={name}" for name in PARTS]
     asked += [f"-print-file-name={name}" for name in FILES]
     for question in asked:
         answer = run([compiler, question]).stdout.strip()
@@ -54,7 +41,7 @@ def identify_compiler(compiler: str, digests: Digests, run: RunCommand) -> dict[
 
 def identify_toolkit(prefix: Path, digests: Digests) -> dict[str, str]:
     """Name → sha256: nvcc itself only calls the others, so all of them count."""
-    return {name: digests.of(prefix / name) or "none" for name in TOOLKIT_FILES}
+    return {name: digests.of(prefix / name) or "none" for name in (*NVCC_PARTS, *TOOLKIT_LIBRARIES)}
 
 
 def identify_torch(folder: Path, digests: Digests) -> str | None:
@@ -101,5 +88,5 @@ def select_variables(environ: Mapping[str, str], cmake: Iterable[Path]) -> dict[
     return {
         name: value
         for name, value in environ.items()
-        if name in VARIABLES or name in asked or name.startswith(PREFIXES)
+        if name in {*OBEYED, *ALSO_OBEYED} or name in asked or name.startswith(PREFIXES)
     }

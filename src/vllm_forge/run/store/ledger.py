@@ -6,7 +6,7 @@ from its other contents. Such an object must not stay, and must never be kept in
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -32,11 +32,13 @@ TICK_NS: Final = 20_000_000
 class Ledger:
     """`objects`: path below the build folder → its mtime (ns) and the digest of its inputs then.
 
-    `generated` are paths of sources that CMake's run wrote into the tree.
+    `generated` are paths of sources that CMake's run wrote into the tree; `configured` is the
+    digest of the action that the folder was configured by, empty while that is at work.
     """
 
     objects: dict[str, tuple[int, str]] = field(default_factory=dict)
     generated: tuple[str, ...] = ()
+    configured: str = ""
 
 
 def read_ledger(build: Path) -> Ledger:
@@ -74,7 +76,7 @@ def record_objects(bench: Bench, deps: Mapping[str, Deps]) -> Ledger:
             objects[name] = (at, _digest(own, bench))
         else:
             objects.pop(name, None)
-    updated = Ledger(objects, ledger.generated)
+    updated = replace(ledger, objects=objects)
     if updated != ledger:
         write_ledger(bench.build, updated)
     return updated

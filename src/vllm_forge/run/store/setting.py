@@ -7,8 +7,9 @@ from pathlib import Path
 
 from vllm_forge.records.doors import RunCommand
 from vllm_forge.records.plan import Configure
+from vllm_forge.run.cmake_hook import HOOK
 from vllm_forge.run.environment import TorchProof
-from vllm_forge.run.store.digests import Digests
+from vllm_forge.run.store.digests import Digests, digest_of
 from vllm_forge.run.store.graph import Target
 from vllm_forge.run.store.identity import (
     identify_compiler,
@@ -21,9 +22,10 @@ from vllm_forge.run.store.identity import (
 from vllm_forge.run.store.keys import plain_definitions
 from vllm_forge.run.store.roots import Roots
 from vllm_forge.run.tools import build_variables, tool
+from vllm_forge.run.torch_config import TEMPLATE
 
 NATIVE_FLAG = re.compile(r"-m(?:arch|tune|cpu)=native")
-LAUNCHED = re.compile(r"\{launcher\} (?:\S*/s?ccache )?")
+LAUNCHED = re.compile(r"\{launcher\} ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,7 @@ def read_setting(
         "variables": {name: roots.named(value) for name, value in variables.items()},
         "cmake": run([tool("cmake"), "--version"]).stdout.split("\n", 1)[0],
         "projects": dict(places.pins),
+        "ours": digest_of([HOOK, TEMPLATE]),
         "jinja": identify_package(places.environment, "jinja2"),
         "cpu": "" if toolkit else read_cpu_flags(),
     }
