@@ -7,7 +7,7 @@ from pathlib import Path
 from time import monotonic
 
 from vllm_forge.records.event import StepProgress
-from vllm_forge.records.plan import Compile, Configure, Environment, Step
+from vllm_forge.records.plan import Compile, Configure, Environment, Reuse, Step
 from vllm_forge.run.caches import CacheWish, caching
 from vllm_forge.run.compile import Compiled, Hearers, Kept, Manner, compile_targets
 from vllm_forge.run.doing.bring import PROJECT
@@ -45,8 +45,11 @@ def make_native(action: Configure | Compile, site: Site) -> Done:
 
 
 def source_facts(step: Step) -> dict[str, str | None]:
-    """Digests of the native sources a compile reads; nothing for other steps."""
-    if not isinstance(step.action, Compile):
+    """Digests of the native sources that are compiled, or that what is reused was compiled from.
+
+    Nothing for other steps.
+    """
+    if not isinstance(step.action, Compile | Reuse):
         return {}
     inputs = read_inputs(Path(step.action.source))
     return {"inputs_stat": inputs.stat, "inputs_content": inputs.content}
@@ -106,7 +109,7 @@ def _compile_these(
         doors.emit(
             replace(
                 told,
-                running=seen.running,
+                at_work=seen.at_work,
                 memory_bytes=seen.resident_bytes,
                 waiting=seen.waiting,
                 held=seen.held,
