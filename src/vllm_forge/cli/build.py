@@ -184,6 +184,12 @@ def built_of(plan: Plan, receipts: tuple[Receipt, ...]) -> Built:
         targets=plan.targets,
         build=configure.build if configure else None,
         toolkit=configure.variables.get("CUDA_HOME") if configure else None,
+        reused={
+            target.name: str(Path(action.source) / target.members[0].name)
+            for action in actions
+            if isinstance(action, Reuse)
+            for target in action.targets
+        },
     )
 
 

@@ -51,6 +51,8 @@ def prove_present(built: Built) -> tuple[Check, ...]:
             checks.append(Check(name, CheckStatus.SKIPPED, f"not built: {target.because}"))
             continue
         found = [path for path in built.extensions if Path(path).name.startswith(f"{target.name}.")]
+        if not found and target.name in built.reused:
+            found = [built.reused[target.name]]
         there = bool(found) and Path(found[0]).exists()
         checks.append(
             Check(

@@ -1,6 +1,7 @@
 """What an environment says about itself: `forge.json` in its folder."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from vllm_forge.records.plan import PlannedTarget
 
@@ -13,7 +14,8 @@ class Built:
 
     `torch` is the proven version with its local part; `python` the environment's own interpreter;
     `gpu_arch` the compute capabilities it was compiled for. `build` is the folder with build.ninja,
-    `toolkit` the prefix of the nvcc that compiled; None where another forge did not say.
+    `toolkit` the prefix of the nvcc that compiled; None where another forge did not say. `reused`
+    has the path of each target that came out of a wheel: its extension, else one of its files.
     """
 
     key: str
@@ -29,3 +31,4 @@ class Built:
     targets: tuple[PlannedTarget, ...]
     build: str | None = None
     toolkit: str | None = None
+    reused: Mapping[str, str] = field(default_factory=dict)

@@ -11,7 +11,7 @@ from vllm_forge.records.sourced import Sourced
 from vllm_forge.resolve.given import Given
 from vllm_forge.resolve.origins import Judgement, Origins, Wished, choose_origins, parse_named
 from vllm_forge.resolve.projects import cuda_projects, find_unobtainable, own_folder
-from vllm_forge.resolve.reuse import Asked, Surroundings, judge_reuse
+from vllm_forge.resolve.reuse import Asked, Surroundings, find_members, judge_reuse
 from vllm_forge.resolve.stubs import readers_of
 
 
@@ -41,7 +41,7 @@ def decide_origins(
             return Judgement(wheel, {name: Refused(name, (none,)) for name in names})
         edits = given.edits(configured, wheel.value.version)
         decisions: Mapping[str, Decision[tuple[WheelMember, ...]]] = {
-            name: judge_reuse(_ask(name, given, configured), wheel.value, edits, around)
+            name: judge_reuse(ask(name, given, configured), wheel.value, edits, around)
             for name in names
         }
         return Judgement(wheel, decisions)
@@ -52,10 +52,24 @@ def decide_origins(
     return choose_origins(Wished(wishes.strategy, named), targets, unobtainable, judge)
 
 
-def _ask(name: str, given: Given, configured: Configured) -> Asked:
+def ask(name: str, given: Given, configured: Configured) -> Asked:
+    """What a target is asked about with."""
     extensions = {target.name: target for target in given.facts.release.targets}
     reads = tuple(
         project for project in cuda_projects(given) if name in readers_of(project, configured)
     )
     own = tuple(project.name for project in reads if own_folder(project, given))
     return Asked(name, extensions.get(name), reads, own)
+
+
+def find_filled(given: Given, configured: Configured) -> frozenset[str]:
+    """Targets without an extension of their name whose files the wheel has."""
+    wheel = given.published(given.facts.release.version.value or "unknown").value
+    if wheel is None:
+        return frozenset()
+    return frozenset(
+        target.name
+        for target in configured.targets
+        if (members := find_members(ask(target.name, given, configured), wheel))
+        and not members[0].name.rpartition("/")[2].startswith(f"{target.name}.")
+    )

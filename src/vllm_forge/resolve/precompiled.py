@@ -18,7 +18,7 @@ from vllm_forge.resolve.cuda import FILE_BYTES, asked_capabilities, choose_arch,
 from vllm_forge.resolve.cuda_facts import driver_floor, parts_of
 from vllm_forge.resolve.given import Given
 from vllm_forge.resolve.gpu_arch import plain
-from vllm_forge.resolve.judging import decide_origins
+from vllm_forge.resolve.judging import decide_origins, find_filled
 from vllm_forge.resolve.origins import Origins
 from vllm_forge.resolve.quantization import choose_quantization
 from vllm_forge.resolve.room import PRECOMPILED_BYTES, refuse_without_room
@@ -101,6 +101,7 @@ def _choose_origins(
         [plain(arch) for arch in gpu_arch.value],
         (),
         given.wishes.targets,
+        find_filled(given, configured),
     )
     origins = decide_origins(
         given, configured, targets, torch=torch, torch_cuda=carried, python=python

@@ -81,35 +81,47 @@ def judge_reuse(
 
 
 def find_members(asked: Asked, wheel: ReleaseWheel) -> tuple[WheelMember, ...]:
-    """Its extension, and the files that come with it; () where the wheel has no such extension.
+    """Its extension, and the files that come with it; () where the wheel has nothing of it.
 
     With an extension in a package of its own (`vllm/vllm_flash_attn/`) come that package's files,
     with one beside vLLM's own those of the project it is made from. A target without an extension
-    (triton_kernels) is such files alone.
+    of its name is such files alone (triton_kernels, _deep_gemm_C).
     """
     found = [
         member
         for member in wheel.members
-        if PurePosixPath(member.name).name.startswith(f"{asked.name}.")
-        and ".so" in PurePosixPath(member.name).suffixes
+        if is_extension(member) and PurePosixPath(member.name).name.startswith(f"{asked.name}.")
     ]
     folder = _folder(asked)
     found.sort(key=lambda member: str(PurePosixPath(member.name).parent) != folder)
     if found:
         folder = str(PurePosixPath(found[0].name).parent)
-    names = (asked.name, *(project.name for project in asked.reads))
-    folders = (
-        (folder,)
-        if found and folder != PACKAGE
-        else tuple(f"{THIRD_PARTY}/{name}" for name in names)
-    )
-    beside = tuple(
-        member
-        for member in wheel.members
-        if any(member.name.startswith(f"{folder}/") for folder in folders)
-        and ".so" not in PurePosixPath(member.name).suffixes
-    )
-    return (*found[:1], *beside)
+    if found and folder != PACKAGE:
+        beside = [one for one in wheel.members if one.name.startswith(f"{folder}/")]
+        return (found[0], *(one for one in beside if not is_extension(one)))
+    names = {bare(name) for name in (asked.name, *(project.name for project in asked.reads))}
+    filled = [one for one in wheel.members if bare(third_party(one)) in names]
+    filled.sort(key=lambda one: not is_extension(one))
+    return (*found[:1], *filled)
+
+
+def is_extension(member: WheelMember) -> bool:
+    return ".so" in PurePosixPath(member.name).suffixes
+
+
+def third_party(member: WheelMember) -> str:
+    """The folder below vllm/third_party that it lies in, "" elsewhere."""
+    inside = member.name.removeprefix(f"{THIRD_PARTY}/")
+    return inside.partition("/")[0] if inside != member.name and "/" in inside else ""
+
+
+def bare(name: str) -> str:
+    """What targets, projects and folders of one thing share.
+
+    >>> [bare(name) for name in ("_deep_gemm_C", "deepgemm", "deep_gemm")]
+    ['deepgemm', 'deepgemm', 'deepgemm']
+    """
+    return re.sub(r"^_|_C$|[-_]", "", name).lower()
 
 
 def _folder(asked: Asked) -> str:

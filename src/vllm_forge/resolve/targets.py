@@ -1,6 +1,6 @@
 """Which of the tree's targets this build makes, and why the others are left out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from vllm_forge.records.plan import PlannedTarget
@@ -20,11 +20,13 @@ def plan_targets(
     capabilities: Sequence[str],
     revisions: Sequence[str] = (),
     wished: Sequence[str] = (),
+    filled: Collection[str] = (),
 ) -> tuple[PlannedTarget, ...]:
     """Every target with the verdict and the line that decides.
 
     `capabilities` are those of the GPUs that will run it; `revisions` the pins of the tree's
-    fetched projects; `wished` the only ones to build (() for all that make sense). A target whose
+    fetched projects; `wished` the only ones to build (() for all that make sense); `filled` those
+    that are no more than files, and have them. A target whose
     run-time gate admits none of the GPUs is not built: Python would never call it. One that
     setup.py does not ask for is not built either.
 
@@ -41,7 +43,7 @@ def plan_targets(
         )
     by_subject = {gate.subject: gate for gate in gates}
     planned = (
-        _plan_one(target, by_subject.get(target.name), capabilities, revisions)
+        _plan_one(target, by_subject.get(target.name), capabilities, revisions, filled)
         for target in configured.targets
     )
     if not wished:
@@ -60,6 +62,7 @@ def _plan_one(
     gate: RuntimeGate | None,
     capabilities: Sequence[str],
     revisions: Sequence[str],
+    filled: Collection[str],
 ) -> PlannedTarget:
     files = _count_files(target, revisions)
     if target.asked is False:
@@ -74,7 +77,7 @@ def _plan_one(
                 f"({gate.capabilities.source}: `{gate.said}`)"
             )
             return PlannedTarget(target.name, build=False, because=because, files=files)
-    if files == 0:
+    if files == 0 and target.name not in filled:
         because = f"nothing to compile for these GPUs ({target.source})"
         return PlannedTarget(target.name, build=False, because=because, files=0)
     because = f"setup.py asks for it ({target.source})"

@@ -8,11 +8,13 @@ from tests.support.published import L40S, REACHING, WHEEL, given
 from vllm_forge.records.machine import Driver, Tools
 from vllm_forge.records.plan import PlannedTarget
 from vllm_forge.records.problem import ExitCode, Problem
+from vllm_forge.records.release import FetchedProject
 from vllm_forge.records.resolution import CudaPart, PlannedProjects, PrecompiledPart, Resolution
-from vllm_forge.records.reuse import ReleaseWheel
+from vllm_forge.records.reuse import ReleaseWheel, WheelMember
 from vllm_forge.records.sourced import Sourced
 from vllm_forge.records.wishes import Device, Strategy
 from vllm_forge.resolve.resolution import resolve
+from vllm_forge.resolve.reuse import Asked, find_members
 
 COMPILED = ("cumem_allocator", "_C", "_moe_C")
 FA2 = "vllm/vllm_flash_attn/_vllm_fa2_C.abi3.so"
@@ -222,6 +224,57 @@ class TestPrecompiled:
     def test_for_a_cpu_there_is_nothing_to_take(self) -> None:
         made = resolve(given(strategy=Strategy.PRECOMPILED, device=Device.CPU, cuda=None))
         assert "no release publishes extensions for a CPU" in facts_against(made, "strategy")
+
+
+class TestMembers:
+    """Forms of later wheels (0.33), with names of theirs."""
+
+    LATER = replace(
+        WHEEL,
+        members=tuple(
+            WheelMember(f"vllm/{name}", "0" * 64, 1, place, 1, 1, 0)
+            for place, name in enumerate(
+                (
+                    "_flashmla_C.abi3.so",
+                    "third_party/deep_gemm/__init__.py",
+                    "third_party/deep_gemm/_C_extension.abi3.so",
+                    "third_party/flashmla/interface.py",
+                    "third_party/triton_kernels/swiglu.py",
+                    "third_party/pynvml.py",
+                    "vllm_flash_attn/_vllm_fa2_C.abi3.so",
+                    "vllm_flash_attn/_vllm_fa3_C.abi3.so",
+                    "vllm_flash_attn/cute/mask.py",
+                )
+            )
+        ),
+    )
+
+    @pytest.mark.parametrize(
+        ("name", "project", "members"),
+        [
+            (
+                "_flashmla_C",
+                "flashmla",
+                ["_flashmla_C.abi3.so", "third_party/flashmla/interface.py"],
+            ),
+            (
+                "_deep_gemm_C",
+                "deepgemm",
+                ["third_party/deep_gemm/_C_extension.abi3.so", "third_party/deep_gemm/__init__.py"],
+            ),
+            ("triton_kernels", "triton_kernels", ["third_party/triton_kernels/swiglu.py"]),
+            (
+                "_vllm_fa3_C",
+                "vllm-flash-attn",
+                ["vllm_flash_attn/_vllm_fa3_C.abi3.so", "vllm_flash_attn/cute/mask.py"],
+            ),
+            ("_qutlass_C", "qutlass", []),
+        ],
+    )
+    def test_what_stands_for_a_target(self, name: str, project: str, members: list[str]) -> None:
+        reads = FetchedProject(project, "https://host/x", "v1", None, None, ("cuda",), "x.cmake:1")
+        found = find_members(Asked(name, None, (reads,)), self.LATER)
+        assert [one.name.removeprefix("vllm/") for one in found] == members
 
 
 def test_full_leads_out_by_naming_what_to_take() -> None:

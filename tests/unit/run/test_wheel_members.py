@@ -16,7 +16,7 @@ from vllm_forge.run.index import IndexSettings
 from vllm_forge.run.network import Network
 from vllm_forge.run.process import run_command
 from vllm_forge.run.published import find_file, read_release_wheel
-from vllm_forge.run.wheel_member import take_member
+from vllm_forge.run.wheel_member import fetch_together, neighbours, take_member
 
 if TYPE_CHECKING:
     from tests.support.index import Index
@@ -220,3 +220,32 @@ class TestTaking:
         if len(left) < member.span:
             assert "no zip entry begins there" in refused(lambda: take(member)).causes
         assert take(member) == member.span
+
+
+class TestTogether:
+    def test_neighbours_are_brought_by_one_request(
+        self, wheel: ReleaseWheel, open_doors: Callable[..., Doors], index: "Index", tmp_path: Path
+    ) -> None:
+        wanted = [one for one in wheel.members if "vllm/_C" not in one.name]
+        assert [one.name for group in neighbours(wanted) for one in group] == [
+            BIG,
+            "vllm/attention/__init__.py",
+        ]
+        doors = open_doors()
+        url = find_file(NAME, wheel.sha256, doors).url
+        index.asked.clear()
+        silent: Callable[[int], None] = lambda _count: None  # noqa: E731 -- one word
+        fetched = fetch_together(url, wanted, tmp_path, doors.network, silent)
+        assert fetched == sum(one.span for one in wanted[:2])
+        taken = [
+            take_member(url, one, tmp_path / one.name, doors.network, silent) for one in wanted
+        ]
+        assert taken == [0, 0, wanted[2].span]
+        assert len(index.downloads) == 2
+        assert all((tmp_path / one.name).read_bytes() == MEMBERS[one.name] for one in wanted)
+
+    def test_what_is_large_is_left_to_be_written_as_it_comes(self) -> None:
+        large = [WheelMember(f"{n}", "", 0, n << 22, 1 << 22, 0, 0) for n in range(3)]
+        assert neighbours(large) == []
+        small = [WheelMember(f"{n}", "", 0, n << 20, 1 << 20, 0, 0) for n in range(6)]
+        assert [len(group) for group in neighbours(small[::-1])] == [4, 2]

@@ -1,6 +1,5 @@
 """The step that takes targets out of a release's wheel, proves them, puts them into the tree."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from vllm_forge.run.lock import locked
 from vllm_forge.run.published import find_file, folder_of_wheel
 from vllm_forge.run.receipts import made
 from vllm_forge.run.sdist_manifest import Manifest, read_manifest
-from vllm_forge.run.wheel_member import take_member
+from vllm_forge.run.wheel_member import fetch_together, take_member
 from vllm_forge.verify.binary import prove_binaries
 from vllm_forge.verify.release_wheel import is_extension
 
@@ -52,9 +51,10 @@ def reuse(action: Reuse, site: Site) -> Done:
     )
 
 
-def _members(action: Reuse) -> Iterator[WheelMember]:
-    for target in action.targets:
-        yield from target.members
+def _members(action: Reuse) -> tuple[WheelMember, ...]:
+    """Each file once: two extensions of one package bring the same ones beside them."""
+    every = (member for target in action.targets for member in target.members)
+    return tuple(dict.fromkeys(every))
 
 
 def _fetch(action: Reuse, kept: Path, site: Site) -> int:
@@ -69,7 +69,8 @@ def _fetch(action: Reuse, kept: Path, site: Site) -> int:
     doors = site.doors
     url = find_file(action.wheel, action.sha256, doors).url
     bar = _Bar(site, sum(member.span for member in missing))
-    return sum(
+    fetched = fetch_together(url, missing, kept, doors.network, bar.add)
+    return fetched + sum(
         take_member(url, member, kept / member.name, doors.network, bar.add) for member in missing
     )
 
@@ -133,9 +134,5 @@ def _install(action: Reuse, kept: Path, site: Site) -> Iterator[Path]:
 def _put(file: Path, place: Path) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
     half = place.with_name(f".{place.name}.half")
-    half.unlink(missing_ok=True)
-    try:
-        os.link(file, half)
-    except OSError:  # another file system, or one without links
-        shutil.copyfile(file, half)
+    shutil.copyfile(file, half)  # no link: who writes into the tree would write into what is kept
     half.replace(place)
