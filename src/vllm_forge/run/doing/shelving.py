@@ -26,6 +26,7 @@ from vllm_forge.run.scheduler import make_launcher
 from vllm_forge.run.store.digests import digest_of
 from vllm_forge.run.store.graph import Ninja
 from vllm_forge.run.store.ledger import Ledger, read_ledger, write_ledger
+from vllm_forge.run.store.run_path import with_room
 from vllm_forge.run.store.setting import Places, read_setting
 from vllm_forge.run.store.shelf import Shelf
 from vllm_forge.run.system_packages import include_folders, library_folders, python_include
@@ -151,7 +152,9 @@ def _unpacked_definitions(plan: Plan) -> dict[str, str]:
         return {}
     into = Path(packages.into)
     libraries = library_folders(into)
-    link = " ".join(f"-L{folder} -Wl,-rpath,{folder}" for folder in libraries)
+    link = " ".join(f"-L{folder}" for folder in libraries)
+    if libraries:  # with room for another home's: an extension may come to lie there
+        link += f" -Wl,-rpath,{with_room(':'.join(str(folder) for folder in libraries))}"
     definitions = {
         "CMAKE_CXX_FLAGS": " ".join(f"-isystem {folder}" for folder in include_folders(into)),
         "CMAKE_MODULE_LINKER_FLAGS": link,

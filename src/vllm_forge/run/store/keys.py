@@ -7,6 +7,7 @@ from vllm_forge.records.store import SCHEMA, Reads
 from vllm_forge.run.store.digests import Digests, digest_of
 from vllm_forge.run.store.reads import names_that_count
 from vllm_forge.run.store.roots import Roots
+from vllm_forge.run.store.run_path import without_room
 
 WITHOUT_EFFECT = ("_LAUNCHER", "NVCC_THREADS", "FETCHCONTENT_BASE_DIR", "FETCHCONTENT_QUIET")
 """Endings of definitions that change how a build goes and not what it makes."""
@@ -20,7 +21,7 @@ def shallow_key(target: str, module: str, facts: Mapping[str, object]) -> str:
 def plain_definitions(definitions: Mapping[str, str], roots: Roots) -> dict[str, str]:
     """CMake's -D values with names for folders, without those that have no effect."""
     return {
-        name: roots.named(value)
+        name: without_room(roots.named(value))
         for name, value in definitions.items()
         if not name.endswith(WITHOUT_EFFECT)
     }

@@ -1,6 +1,7 @@
 """An extension's library search path: read, and changed in place as CMake's install does."""
 
 import os
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,16 +15,24 @@ from vllm_forge.verify.elf_tables import DT_RPATH, DT_RUNPATH, ELF64_DYNAMIC
 COPY_MODE: Final = 0o555
 
 
+SPARE: Final = re.compile("/{9,}(?=[ :]|$)")
+
+
 class BadElfError(Exception):
     """Not a shared object, or its search path has no room for the new one."""
 
 
+ROOM: Final = 256
+"""Bytes that a link reserves for the path of another home."""
+
+
 @dataclass(frozen=True, slots=True)
 class RunPath:
-    """`offset` in the file, None where the object has no search path at all."""
+    """`offset` in the file, None where the object has no search path at all; `room` in bytes."""
 
     text: str
     offset: int | None
+    room: int = 0
 
 
 def read_run_path(file: Path) -> RunPath:
@@ -44,8 +53,10 @@ def _find(elf: Elf) -> RunPath:
     whole = len(data) - len(data) % calcsize(ELF64_DYNAMIC)
     for tag, value in iter_unpack(f"{elf.order}{ELF64_DYNAMIC}", data[:whole]):
         if tag in {DT_RPATH, DT_RUNPATH}:
-            text = elf.data(strings)[value:].split(b"\0", 1)[0]
-            return RunPath(os.fsdecode(text), strings.offset + value)
+            found = elf.data(strings)[value:]
+            text, _, rest = found.partition(b"\0")
+            spare = len(rest) - len(rest.lstrip(b"\0"))  # of a longer path that was written over
+            return RunPath(os.fsdecode(text), strings.offset + value, len(text) + spare)
     return RunPath("", None)
 
 
@@ -71,13 +82,35 @@ def set_run_path(file: Path, wanted: str) -> None:
 
 
 def write_run_path(file: Path, now: RunPath, wanted: str) -> None:
-    """Write it over the present one, filled up with NULs as CMake does: it may not be longer."""
-    old, new = os.fsencode(now.text), os.fsencode(wanted)
-    if len(new) > len(old) or now.offset is None:
+    """Write it over the present one, filled up with NULs as CMake does: it may not be longer.
+
+    Raises:
+        BadElfError: it is.
+    """
+    new = os.fsencode(wanted)
+    if len(new) > now.room or now.offset is None:
         raise BadElfError(f"{file}: no room for the run path {wanted}")
     with file.open("r+b") as data:
         data.seek(now.offset)
-        data.write(new.ljust(len(old), b"\0"))
+        data.write(new.ljust(now.room, b"\0"))
+
+
+def with_room(run_path: str) -> str:
+    """The same folder in `ROOM` bytes, for the linker: slashes at the end say nothing.
+
+    >>> len(with_room("/home/lib")), with_room("/home/lib")[:12]
+    (256, '/home/lib///')
+    """
+    return run_path.ljust(ROOM, "/")
+
+
+def without_room(text: str) -> str:
+    """A text (of flags) without the slashes that `with_room` put there.
+
+    >>> without_room("-Wl,-rpath,/lib//////////////// -lnuma")
+    '-Wl,-rpath,/lib -lnuma'
+    """
+    return SPARE.sub("", text)
 
 
 def without_folders(run_path: str, folders: tuple[str, ...]) -> str:
@@ -90,7 +123,7 @@ def without_folders(run_path: str, folders: tuple[str, ...]) -> str:
     """
     kept = [
         entry
-        for entry in run_path.split(":")
+        for entry in without_room(run_path).split(":")
         if entry and not any(entry == one or entry.startswith(f"{one}/") for one in folders)
     ]
     return ":".join(dict.fromkeys(kept))

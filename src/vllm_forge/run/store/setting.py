@@ -21,6 +21,7 @@ from vllm_forge.run.store.identity import (
 )
 from vllm_forge.run.store.keys import plain_definitions
 from vllm_forge.run.store.roots import Roots
+from vllm_forge.run.store.run_path import without_room
 from vllm_forge.run.tools import build_variables, tool
 from vllm_forge.run.torch_config import TEMPLATE
 
@@ -55,7 +56,8 @@ class Setting:
 
     def after_cmake(self, target: Target) -> dict[str, object]:
         """What decides when the commands are known, whatever CMake was told."""
-        commands = [LAUNCHED.sub("", self.roots.named(line)) for line in target.commands]
+        named = (without_room(self.roots.named(line)) for line in target.commands)
+        commands = [LAUNCHED.sub("", line) for line in named]
         native = any(NATIVE_FLAG.search(line) for line in commands)
         return {
             "way": "after CMake",

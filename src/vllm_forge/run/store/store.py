@@ -94,7 +94,8 @@ class Store:
                 self._keep_in(self._layers[0], found, half)
             set_run_path(half, roots.placed(entry.run_path))
             half.replace(place)
-        except BadElfError:
+        except BadElfError as error:
+            self._note(f"{entry.file} of {layer.label} cannot lie here: {error}")
             return None
         finally:
             half.unlink(missing_ok=True)

@@ -1,0 +1,120 @@
+"""What a developer waits for: a new checkout, nothing changed, an edit, its revert.
+
+    python -m scripts.bench_loop [--home DIR]
+
+The CPU target of vLLM 0.10.1. Where the home has no such build one is made first. Each figure
+stands beside its bound, with the CPU time it took: on a busy machine that says more.
+"""
+
+import argparse
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+FORGE = Path(sys.executable).parent / "vllm-forge"
+WISH = ("--device", "cpu", "--json")
+RELEASE = ("--vllm", "0.10.1")
+EDITED = "csrc/cpu/utils.cpp"
+
+
+@dataclass(frozen=True)
+class Took:
+    """One `vllm-forge build`: its document, wall and CPU seconds of it and all it started."""
+
+    document: dict[str, Any]
+    wall: float
+    cpu: float
+
+    def step(self, name: str) -> dict[str, Any]:
+        return next(one for one in self.document["receipt"] if one["step"] == name)
+
+
+def build(home: Path, *words: str | Path) -> Took:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    started = time.perf_counter()
+    done = subprocess.run(
+        [FORGE, "build", *words, *WISH],
+        env={**os.environ, "VLLM_FORGE_HOME": str(home)},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    wall = time.perf_counter() - started
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Took(json.loads(done.stdout), wall, cpu)
+
+
+def say(what: str, wall: float, cpu: float | None, bound: float, how: str) -> bool:
+    """A line with the figure, its ratio to the bound, and how it came; whether it holds."""
+    spent = "" if cpu is None else f", {cpu:.2f} CPU-s"
+    ratio = f"{wall / bound:5.2f} × its bound {bound:.2f} s"
+    print(f"{what:30} {wall:7.2f} s  {ratio}{spent}  ({how})", flush=True)
+    return wall <= bound
+
+
+def new_checkout(home: Path, tree: Path, folder: Path) -> bool:
+    """The same native sources elsewhere, in an environment of its own: its native steps alone."""
+    checkout = folder / "checkout"
+    shutil.copytree(tree, checkout, ignore=shutil.ignore_patterns("*.so", "_version.py"))
+    took = build(home, "--vllm", checkout, "--env", folder / "env")
+    seconds = sum(took.step(name)["seconds"] for name in ("configure", "compile"))
+    cmake = (home / "builds" / took.document["plan"]["key"]).exists()
+    how = f"{came(took)}, CMake {'ran' if cmake else 'was not started'}"
+    return say("new checkout and environment", seconds, None, 2.0, how) and not cmake
+
+
+def edit_and_revert(home: Path, tree: Path) -> bool:
+    """One source file, in the tree whose objects are there; then as it was."""
+    path = tree / EDITED
+    text = path.read_text()
+    try:
+        path.write_text(f"{text}// {time.time_ns()}\n")
+        edit = build(home, *RELEASE)
+    finally:
+        path.write_text(text)
+    record = home / "receipts" / edit.document["plan"]["key"] / "schedule.json"
+    compiles = json.loads(record.read_text())["compiles"]
+    floor = sum(one["ended"] - one["started"] for one in compiles)
+    own = floor + 0.5
+    how = f"{len(compiles)} commands (file and link), {floor:.2f} s; {came(edit)}"
+    held = say(f"{EDITED} edited", edit.wall, edit.cpu, own, how)
+    revert = build(home, *RELEASE)
+    return say("its revert", revert.wall, revert.cpu, 2.0, came(revert)) and held
+
+
+def came(took: Took) -> str:
+    return "from the store" if took.step("compile")["facts"].get("from_store") else "compiled"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--home", type=Path)
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="forge-loop-") as scratch:
+        folder = Path(scratch)
+        home = asked.home or folder / "home"
+        first = build(home, *RELEASE)
+        key = first.document["plan"]["key"]
+        tree = home / "sources" / key
+        if not (home / "builds" / key / ".ninja_log").exists():
+            print("the home has the extension from its store and no objects: nothing to edit")
+            return 1
+        held = [new_checkout(home, tree, folder)]
+        build(home, *RELEASE)
+        nothing = build(home, *RELEASE)
+        held.append(say("nothing changed", nothing.wall, nothing.cpu, 0.2, "no process started"))
+        held.append(edit_and_revert(home, tree))
+    return 0 if all(held) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
