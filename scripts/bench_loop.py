@@ -106,8 +106,8 @@ def main() -> int:
         key = first.document["plan"]["key"]
         tree = home / "sources" / key
         if not (home / "builds" / key / ".ninja_log").exists():
-            print("the home has the extension from its store and no objects: nothing to edit")
-            return 1
+            print("the extension is from the store: compiling once for the objects", flush=True)
+            edit_and_revert(home, tree)
         held = [new_checkout(home, tree, folder)]
         build(home, *RELEASE)
         nothing = build(home, *RELEASE)

@@ -12,6 +12,7 @@ pytest_plugins = [
     "support.program",
     "support.real",
     "support.tiny",
+    "support.webdav",
     "support.workshop",
 ]
 

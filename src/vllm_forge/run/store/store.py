@@ -57,6 +57,11 @@ class Store:
         self._unwritable: set[str] = set()
 
     @property
+    def layers(self) -> tuple[Layer, ...]:
+        """Those that answer still."""
+        return tuple(self._layers)
+
+    @property
     def exists(self) -> bool:
         """Whether it is worth computing a key."""
         return bool(self._layers)
@@ -67,7 +72,7 @@ class Store:
 
     def find(self, shallow: str, roots: Roots) -> Found | None:
         """What was made from these very contents; nothing is restored yet."""
-        for layer in tuple(self._layers):
+        for layer in self.layers:
             try:
                 found = _find_in(layer, shallow, roots, self.digests)
             except OSError as error:
@@ -108,7 +113,7 @@ class Store:
         """Into every layer that can be written; whether one has it now."""
         kept = [
             self._keep_in(layer, Found(shallow, reads, key, entry, layer), file)
-            for layer in tuple(self._layers)
+            for layer in self.layers
         ]
         self._count(stored=any(kept))
         return any(kept)

@@ -73,15 +73,16 @@ def choose_kept(held: Sequence[Held], limits: Limits, now: float) -> tuple[list[
     kept: list[Held] = []
     dropped: list[Held] = []
     sizes: dict[str, int] = {}
+    full = False
     for one in held:
-        sizes_with = {**sizes, one.entry.blob: one.entry.size}
+        with_it = {**sizes, one.entry.blob: one.entry.size}
         old = limits.oldest_seconds is not None and now - one.used > limits.oldest_seconds
-        large = limits.most_bytes is not None and sum(sizes_with.values()) > limits.most_bytes
-        if old or large:
+        full = full or (limits.most_bytes is not None and sum(with_it.values()) > limits.most_bytes)
+        if old or (full and one.entry.blob not in sizes):
             dropped.append(one)
         else:
             kept.append(one)
-            sizes = sizes_with
+            sizes = with_it
     return kept, dropped
 
 
