@@ -79,8 +79,7 @@ def steps_for(
     """System packages where needed, then the tree, the environment, CMake, ninja, registration.
 
     What is taken out of a wheel comes before what is compiled: where it does not fit after all, no
-    compile is waited for; and after configure, whose generated files count as sources. Where
-    nothing is compiled, neither toolkit nor CMake has a step.
+    compile is waited for. Where nothing is compiled, neither toolkit nor CMake has a step.
     """
     places = frame.places
     compiled = tuple(one.name for one in targets if one.build and one.origin != "reuse")
@@ -100,16 +99,15 @@ def steps_for(
         _requirements(build, release, frame),
         "environment",
     )
-    if compiled:
-        configure = _configure(build, source, places)
-        before = ("source", "environment", *ground)
-        line.add("configure", "configure with CMake", configure, *before)
     if not isinstance(build.part, CpuPart) and build.part.reused is not None:
         reused = build.part.reused
         reuse = _reuse(reused, build.part.gpu_arch.value, source, places)
         title = f"take {', '.join(reused.members)} out of {reused.wheel.filename}"
         line.add("reuse", title, reuse, "source", "environment")
     if compiled:
+        configure = _configure(build, source, places)
+        before = ("source", "environment", *ground)
+        line.add("configure", "configure with CMake", configure, *before)
         action = _compile(compiled, build, release, source, places)
         line.add("compile", f"compile {', '.join(compiled)}", action, "source", "configure")
     line.add(

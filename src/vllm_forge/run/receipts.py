@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vllm_forge.records.codec import parse_json, render_json
-from vllm_forge.records.plan import Compile, Plan, Reuse
+from vllm_forge.records.plan import Compile, Plan, Reuse, Step
 from vllm_forge.records.problem import Problem
 from vllm_forge.records.receipt import Made, Receipt
 from vllm_forge.run.files import sha256_of, write_atomically
@@ -24,15 +24,25 @@ class Mark:
 
 
 def marks_of(plan: Plan) -> tuple[Mark, ...]:
-    """One for each step, in order."""
+    """One for each step, in order.
+
+    Native sources count for a compile, whose mark leads to a new plan; for a reuse where nothing
+    is compiled.
+    """
+    compiles = any(isinstance(step.action, Compile) for step in plan.steps)
     return tuple(
-        Mark(
-            step.name,
-            step.fingerprint,
-            step.action.source if isinstance(step.action, Compile | Reuse) else None,
-        )
-        for step in plan.steps
+        Mark(step.name, step.fingerprint, _native(step, compiles=compiles)) for step in plan.steps
     )
+
+
+def _native(step: Step, *, compiles: bool) -> str | None:
+    match step.action:
+        case Compile(source=source):
+            return source
+        case Reuse(source=source) if not compiles:
+            return source
+        case _:
+            return None
 
 
 def read_receipt(folder: Path, step: str) -> Receipt | None:

@@ -15,6 +15,7 @@ from vllm_forge.records.plan import Plan, Register
 from vllm_forge.records.reuse import ReleaseWheel
 from vllm_forge.records.wishes import Strategy, Wishes
 from vllm_forge.resolve.resolution import resolve
+from vllm_forge.run.receipts import marks_of
 
 UNWISHED = Wishes(vllm="0.10.1", cuda="12.4")
 
@@ -70,6 +71,7 @@ class TestPrecompiled:
         register = plan.steps[-1].action
         assert isinstance(register, Register)
         assert register.version == "0.10.1+precompiled"
+        assert [mark.step for mark in marks_of(plan) if mark.native] == ["reuse"]
 
     def test_its_lock_leads_to_it_again(self) -> None:
         lock = lock_for(L40S, self.WISH)
@@ -86,8 +88,8 @@ def test_the_reuse_is_a_step_before_the_compile_that_it_does_not_touch() -> None
         "source",
         "environment",
         "requirements",
-        "configure",
         "reuse",
+        "configure",
         "compile",
         "register",
     ]
@@ -95,3 +97,4 @@ def test_the_reuse_is_a_step_before_the_compile_that_it_does_not_touch() -> None
         step.name: step.fingerprint for step in alone.steps
     }
     assert plan.key == alone.key
+    assert [mark.step for mark in marks_of(plan) if mark.native] == ["compile"]
