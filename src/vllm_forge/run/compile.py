@@ -9,6 +9,7 @@ from vllm_forge.records.plan import Compile
 from vllm_forge.records.problem import Problem
 from vllm_forge.records.schedule import Bound, CacheUse, ScheduleRecord
 from vllm_forge.resolve.makespan import bound_of, peak_of
+from vllm_forge.run.beside import install_beside
 from vllm_forge.run.caches import OpenCache
 from vllm_forge.run.caches.roots import with_folders
 from vllm_forge.run.ninja import STATUS, Progress, parse_status
@@ -119,7 +120,11 @@ def compile_targets(action: Compile, kept: Kept, hearers: Hearers, manner: Manne
                 f"log: {kept.log}",
             ),
         )
-    return Compiled(worked, _install(action, manner.finish), schedule.record)
+    placed = _install(action, manner.finish)
+    for target, module in zip(action.targets, action.modules, strict=True):
+        if module.count(".") > 1:  # in a package of its own, which a project fills
+            install_beside(build, target, Path(action.source), kept.log)
+    return Compiled(worked, placed, schedule.record)
 
 
 class _Watch:
