@@ -158,6 +158,15 @@ def expected(
                 if str(file) in compiled:
                     if one.certain and not one.implements:
                         certain[one.operator] = None
-                elif one.implements:
+                elif one.implements and is_of_device(inside, built.device):
                     elsewhere[one.operator].append(inside)
     return tuple(certain), elsewhere
+
+
+def is_of_device(source: str, device: str) -> bool:
+    """Kernels for the GPU are CUDA files, those for the CPU lie in a folder of their own.
+
+    >>> is_of_device("csrc/cpu/torch_bindings.cpp", "cuda"), is_of_device("csrc/a.cu", "cuda")
+    (False, True)
+    """
+    return source.endswith(".cu") if device == "cuda" else source.startswith("csrc/cpu/")

@@ -4,6 +4,7 @@ from typing import Final
 
 from vllm_forge.records.project import Stub
 from vllm_forge.records.release import Configured, FetchedProject
+from vllm_forge.resolve.carried import READERS
 
 CUTLASS: Final = "cutlass"
 FLASH_ATTENTION: Final = "vllm-flash-attn"
@@ -12,9 +13,13 @@ BROUGHT: Final = "_vllm_fa"
 others' are defined by vLLM's cmake/external_projects (0.8 to 0.33)."""
 
 
-READ_WHILE_CONFIGURING: Final = {"flashmla": ("flash_mla/flash_mla_interface.py",)}
+READ_WHILE_CONFIGURING: Final = {
+    "flashmla": ("flash_mla/flash_mla_interface.py",),
+    "qutlass": ("qutlass/third_party/cutlass/include/cutlass/cutlass.h",),
+}
 """Files that vLLM's CMake copies into the package while it configures (flashmla.cmake, 0.20 to
-0.33). The package imports them only where the extension is there."""
+0.33), or looks for (qutlass.cmake, for 10.x and 12.x, where CUTLASS is a stub too). The package
+imports the former only where the extension is there; the latter stops whoever includes it."""
 
 
 def choose_stubs(
@@ -24,11 +29,14 @@ def choose_stubs(
 
     A project is read by the targets that list files of it, and by those that the file which
     declares it defines: triton_kernels is no more than files to install. CUTLASS is headers that
-    any CUDA source may include: it is stubbed only where all that is wanted is C++.
+    any CUDA source may include: it is stubbed only where all that is wanted is C++, and nothing is
+    generated with its Python while CMake runs.
     """
     stubs = {}
     for project in projects:
         if readers_of(project, configured) & wanted:
+            continue
+        if project.name == CUTLASS and generates_with_cutlass(configured):
             continue
         inside = f"{project.name}-src/"
         brought = _brought(configured) if project.name == FLASH_ATTENTION else frozenset[str]()
@@ -41,6 +49,13 @@ def choose_stubs(
         sources |= set(READ_WHILE_CONFIGURING.get(project.name, ()))
         stubs[project.name] = Stub(tuple(sorted(brought)), tuple(sorted(sources)))
     return stubs
+
+
+def generates_with_cutlass(configured: Configured) -> bool:
+    """Machete's sources are written at configure time, for 9.0, wanted or not."""
+    return any(
+        group.architectures and READERS.get(group.name) == "python" for group in configured.groups
+    )
 
 
 def readers_of(project: FetchedProject, configured: Configured) -> frozenset[str]:

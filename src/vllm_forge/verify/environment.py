@@ -7,7 +7,8 @@ from pathlib import Path
 from vllm_forge.records.check import Check, CheckStatus
 from vllm_forge.records.doors import RunCommand
 
-IMPORT_SECONDS = 240.0
+IMPORT_SECONDS = 600.0
+"""A limit against hanging, not a measure: on a crowded machine torch alone takes minutes."""
 
 IMPORT = """
 import json

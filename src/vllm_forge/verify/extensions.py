@@ -19,7 +19,7 @@ from vllm_forge.verify.elf_libraries import DRIVER_LIBRARIES
 from vllm_forge.verify.environment import ANSWER, root_error
 from vllm_forge.verify.generation import worker
 
-IMPORT_SECONDS: Final = 300.0
+IMPORT_SECONDS: Final = 600.0
 NOT_FOUND: Final = "cannot open shared object file"
 
 

@@ -104,6 +104,26 @@ def test_host_code_alone_needs_no_cutlass() -> None:
     assert set(projects_of(resolve_once(replace(alone, machine=machine))).values()) == {"stub"}
 
 
+@pytest.mark.parametrize(
+    ("gpu_arch", "origin"), [("8.9", "stub"), ("9.0", "index"), ("12.0", "stub")]
+)
+def test_a_generator_that_reads_cutlass_while_configuring_gets_it(
+    gpu_arch: str, origin: str
+) -> None:
+    """Machete's, for 9.0: a real configure of 0.25.1 with a stub ends at CMakeLists.txt:497."""
+    alone = given(
+        vllm="0.25.1",
+        cuda=None,
+        device=Device.CUDA,
+        host=False,
+        gpu_arch=gpu_arch,
+        targets=("cumem_allocator",),
+    )
+    newer = (Toolkit("13.0", "/usr/local/cuda-13.0", "13.0.88"),)
+    machine = replace(alone.machine, toolkits=newer, driver=None)
+    assert projects_of(resolve_once(replace(alone, machine=machine)))["cutlass"] == origin
+
+
 @pytest.mark.parametrize("wish", ["cutlass", "cutlass=", "=x", "nothing=/x"])
 def test_a_folder_named_otherwise_is_a_usage_error(wish: str) -> None:
     with pytest.raises(Problem) as caught:
