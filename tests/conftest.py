@@ -11,6 +11,7 @@ pytest_plugins = [
     "support.nvcc",
     "support.program",
     "support.real",
+    "support.stale",
     "support.tiny",
     "support.webdav",
     "support.workshop",

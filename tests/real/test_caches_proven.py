@@ -11,12 +11,12 @@ import pytest
 from vllm_forge.records.problem import ExitCode, Problem
 from vllm_forge.run.caches.ccache import open_ccache
 from vllm_forge.run.caches.opened import CacheSettings, OpenCache
-from vllm_forge.run.caches.opening import CacheWish, caching
+from vllm_forge.run.caches.opening import CacheWish, Compilers, caching
 from vllm_forge.run.caches.proof import Open, Proven, Subject, prove_cache, try_cache
 from vllm_forge.run.caches.sccache import open_sccache
 from vllm_forge.run.process import run_command
 from vllm_forge.run.scheduler import make_launcher
-from vllm_forge.run.toolchain import read_toolchain
+from vllm_forge.run.toolchain import find_programs, is_gnu
 from vllm_forge.run.tools import tool
 
 pytestmark = pytest.mark.compile
@@ -126,8 +126,7 @@ def wish(trial: Trial, *, required: bool, compiler: str = "/usr/bin/g++") -> Cac
         folder=trial.folder / "caches",
         build=trial.folder / "build",
         launcher=trial.launcher,
-        compiler=compiler,
-        nvcc=None,
+        compilers=Compilers(compiler, None, "one", gnu=True),
         roots={"tree": trial.folder},
     )
 
@@ -144,19 +143,8 @@ def test_what_may_not_be_used_is_left_out_or_refused(trial: Trial) -> None:
     assert caught.value.exit_code is ExitCode.REFUSED
 
 
-def test_another_compiler_or_variable_is_another_identity(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def identity(environ: dict[str, str], compiler: str = "g++") -> str:
-        return read_toolchain(compiler, None, run_command, environ).identity
-
-    plain = identity({})
-    assert identity({"HOME": "/x"}) == plain
-    assert identity({"CPATH": "/x"}) != plain
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    wrapper = tmp_path / "g++"
-    wrapper.write_text('#!/bin/sh\nexec /usr/bin/g++ "$@"\n')
-    wrapper.chmod(0o755)
-    wrapped = identity({})
-    wrapper.write_text('#!/bin/sh\nexec /usr/bin/g++ -O1 "$@"\n')
-    assert len({plain, wrapped, identity({})}) == 3
+def test_the_parts_of_compilers_are_found(nvcc: Path) -> None:
+    programs = find_programs("g++", str(nvcc), run_command)
+    assert {"cc1plus", "nvcc", "cicc", "ptxas"} <= {Path(program).name for program in programs}
+    assert all(Path(program).is_file() for program in programs)
+    assert is_gnu(programs)

@@ -48,14 +48,14 @@ def test_only_the_wrong_architecture_is_rewritten(tmp_path: Path) -> None:
     stock = Configure(str(tree), str(build), {}, {"PATH": os.environ["PATH"]}, found.stdout.strip())
     log = tmp_path / "log"
     notes: list[str] = []
-    configure(stock, log=log, on_line=lambda _: None, on_note=notes.append)
+    configure(stock, "g++", log=log, on_line=lambda _: None, on_note=notes.append)
     assert "arch=compute_87,code=sm_87" in options(build, "marlin.cpp")
     kept = build / "an-object.o"
     kept.write_text("")
     write_cmake_hook(hook)
     definitions = {HOOK: str(hook), MENDED: "87=80"}
     ours = Configure(stock.source, stock.build, definitions, stock.variables, stock.compiler)
-    configure(ours, log=log, on_line=lambda _: None, on_note=notes.append)
+    configure(ours, "g++", log=log, on_line=lambda _: None, on_note=notes.append)
     assert "-gencode arch=compute_80,code=sm_80" in options(build, "marlin.cpp")
     assert "87" not in options(build, "marlin.cpp")
     plain = options(build, "plain.cpp")

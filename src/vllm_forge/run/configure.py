@@ -13,20 +13,33 @@ from vllm_forge.run.process import Worked, work
 from vllm_forge.run.tools import build_variables, tool
 
 MADE_FROM = "forge-configure.json"
+MADE_BY = "forge-toolchain"
+"""Names the compilers by content: CMake asks them once, and ninja never."""
+
+GENERATED = "*GEN_SCRIPT_HASH*"
+"""Where vLLM's CMake remembers that a generator ran (0.8 to 0.33): by the script's own digest, not
+by what it reads. Forgotten, it runs again."""
 
 
 def configure(
-    action: Configure, *, log: Path, on_line: Callable[[str], None], on_note: Callable[[str], None]
+    action: Configure,
+    toolchain: str,
+    *,
+    log: Path,
+    on_line: Callable[[str], None],
+    on_note: Callable[[str], None],
 ) -> Worked:
     """Configure `action.build`; a folder configured otherwise before is emptied first.
+
+    So is one of another `toolchain` (its identity): nothing in it is of use.
 
     Raises:
         Problem: exit 1 with CMake's own error.
     """
     build = Path(action.build)
     said = render_json(without_hook(action))
-    stamp = build / MADE_FROM
-    if build.exists() and not (stamp.exists() and stamp.read_bytes() == said.encode()):
+    stamp, made_by = build / MADE_FROM, build / MADE_BY
+    if build.exists() and not (_holds(stamp, said) and _holds(made_by, toolchain)):
         if any(build.iterdir()):
             on_note(f"{build} was configured otherwise; starting it afresh")
         shutil.rmtree(build)
@@ -39,6 +52,7 @@ def configure(
     worked = work(
         [
             *(tool("cmake"), "-G", "Ninja", "-S", action.source, "-B", build),
+            f"-U{GENERATED}",
             *(f"-D{name}={value}" for name, value in definitions.items()),
         ],
         log=log,
@@ -50,8 +64,16 @@ def configure(
             "CMake could not configure the tree",
             causes=(*first_cmake_error(log.read_text(errors="replace")), f"log: {log}"),
         )
+    write_atomically(made_by, toolchain)
     write_atomically(stamp, said)
     return worked
+
+
+def _holds(file: Path, said: str) -> bool:
+    try:
+        return file.read_text() == said
+    except OSError:
+        return False
 
 
 def without_hook(action: Configure) -> Configure:

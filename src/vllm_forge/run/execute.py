@@ -8,7 +8,6 @@ from vllm_forge.records.event import Note, StepFailed, StepFinished, StepSkipped
 from vllm_forge.records.plan import Plan, Step
 from vllm_forge.records.problem import Problem
 from vllm_forge.records.receipt import Receipt
-from vllm_forge.run.doing.native import source_facts
 from vllm_forge.run.doors import Doors
 from vllm_forge.run.files import DISK_FAULTS, disk_failed
 from vllm_forge.run.lock import locked
@@ -22,6 +21,7 @@ from vllm_forge.run.receipts import (
     write_receipt,
 )
 from vllm_forge.run.steps import do_step
+from vllm_forge.run.watched import write_watched
 
 
 def execute(plan: Plan, doors: Doors) -> tuple[Receipt, ...]:
@@ -49,10 +49,8 @@ def execute(plan: Plan, doors: Doors) -> tuple[Receipt, ...]:
 def _one(step: Step, mark: Mark, plan: Plan, doors: Doors, receipts: dict[str, Receipt]) -> Receipt:
     folder = doors.home.receipts(plan.key)
     kept = read_receipt(folder, step.name)
-    reason = why_redo(mark, kept)
-    if kept is not None and reason is not None and only_touched(mark, kept, reason):
-        kept = replace(kept, facts={**kept.facts, **source_facts(step)})
-        write_receipt(folder, kept)
+    reason = why_redo(mark, kept, folder)
+    if kept is not None and reason is not None and only_touched(mark, reason, folder):
         reason = None
     if reason is None and kept is not None:
         doors.emit(StepSkipped(step.name, step.title, "unchanged since it was done", monotonic()))
@@ -76,6 +74,8 @@ def _one(step: Step, mark: Mark, plan: Plan, doors: Doors, receipts: dict[str, R
             cpu_seconds=done.cpu_seconds,
             peak_bytes=done.peak_bytes,
         )
+        if done.watched is not None:
+            write_watched(folder, step.name, done.watched)
         write_receipt(folder, receipt)
     except Problem as problem:
         problem.log = str(log)

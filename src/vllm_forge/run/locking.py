@@ -8,7 +8,7 @@ from vllm_forge.records.plan import Environment, Plan, Source
 from vllm_forge.records.problem import ExitCode, Problem
 from vllm_forge.run.doors import Doors
 from vllm_forge.run.index import uv_environment
-from vllm_forge.run.inputs import read_inputs
+from vllm_forge.run.inputs import read_native_digest
 from vllm_forge.run.source import find_sdist, read_published
 from vllm_forge.run.uv import Uv, resolve_as_of
 
@@ -18,7 +18,7 @@ def read_source_digest(source: Source, doors: Doors) -> str | None:
     if source.origin == "sdist":
         return find_sdist(source.version or "", doors.settings, doors.network).sha256
     if source.origin == "tree":
-        return read_inputs(Path(source.path)).content
+        return read_native_digest(Path(source.path))
     return None
 
 

@@ -1,26 +1,35 @@
 """Receipts on disk, and the question whether one still holds."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from vllm_forge.records.codec import parse_json, render_json
-from vllm_forge.records.plan import Compile, Plan, Reuse, Step
+from vllm_forge.records.plan import Compile, Configure, Plan, Reuse, Step
 from vllm_forge.records.problem import Problem
 from vllm_forge.records.receipt import Made, Receipt
 from vllm_forge.run.files import sha256_of, write_atomically
-from vllm_forge.run.inputs import read_inputs, read_stat_digest
+from vllm_forge.run.watched import (
+    compare,
+    find_first,
+    put_times_back,
+    read_watched,
+    watch_again,
+    write_watched,
+)
 
-SOURCES_WRITTEN = "native sources were written"
+WRITTEN = " was written"
+"""How a reason ends that content may yet refute."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What a receipt is held to: a fingerprint, and the tree whose native sources count."""
+    """What a receipt is held to: a fingerprint; `watched`: the files it was made from, too."""
 
     step: str
     fingerprint: str
-    native: str | None = None
+    watched: bool = False
 
 
 def marks_of(plan: Plan) -> tuple[Mark, ...]:
@@ -31,18 +40,19 @@ def marks_of(plan: Plan) -> tuple[Mark, ...]:
     """
     compiles = any(isinstance(step.action, Compile) for step in plan.steps)
     return tuple(
-        Mark(step.name, step.fingerprint, _native(step, compiles=compiles)) for step in plan.steps
+        Mark(step.name, step.fingerprint, _is_watched(step, compiles=compiles))
+        for step in plan.steps
     )
 
 
-def _native(step: Step, *, compiles: bool) -> str | None:
+def _is_watched(step: Step, *, compiles: bool) -> bool:
     match step.action:
-        case Compile(source=source):
-            return source
-        case Reuse(source=source) if not compiles:
-            return source
+        case Configure() | Compile():
+            return True
+        case Reuse():
+            return not compiles
         case _:
-            return None
+            return False
 
 
 def read_receipt(folder: Path, step: str) -> Receipt | None:
@@ -70,7 +80,7 @@ def made(path: Path, *, hashed: bool = False) -> Made:
     )
 
 
-def why_redo(mark: Mark, receipt: Receipt | None) -> str | None:
+def why_redo(mark: Mark, receipt: Receipt | None, folder: Path) -> str | None:
     """The reason a step has to be done (again), None when its receipt holds."""
     if receipt is None:
         return "not done yet"
@@ -85,25 +95,36 @@ def why_redo(mark: Mark, receipt: Receipt | None) -> str | None:
             return f"{path} changed size"
         if now.mtime_ns != thing.mtime_ns and thing.sha256 not in {None, sha256_of(path)}:
             return f"{path} changed"
-    if mark.native and receipt.facts.get("inputs_stat") != read_stat_digest(Path(mark.native)):
-        return SOURCES_WRITTEN
-    return None
+    if not mark.watched:
+        return None
+    watched = read_watched(folder, mark.step)
+    if watched is None:
+        return "what it was made from is not known"
+    first = find_first(watched, os.environ)
+    return None if first is None else f"{first}{WRITTEN}"
 
 
 def why_redo_any(marks: Sequence[Mark], folder: Path) -> str | None:
     """None when nothing is to be done, else the first step's reason."""
     for mark in marks:
         receipt = read_receipt(folder, mark.step)
-        reason = why_redo(mark, receipt)
-        if reason is not None and not only_touched(mark, receipt, reason):
+        reason = why_redo(mark, receipt, folder)
+        if reason is not None and not only_touched(mark, reason, folder):
             return f"{mark.step}: {reason}"
     return None
 
 
-def only_touched(mark: Mark, receipt: Receipt | None, reason: str) -> bool:
-    """Whether the sources were written, but with the same bytes: the content digest decides."""
-    return (
-        reason == SOURCES_WRITTEN
-        and receipt is not None
-        and receipt.facts.get("inputs_content") == read_inputs(Path(mark.native or "")).content
-    )
+def only_touched(mark: Mark, reason: str, folder: Path) -> bool:
+    """Whether files were written, but with the same bytes; ours get their old times back."""
+    if not reason.endswith(WRITTEN):
+        return False
+    watched = read_watched(folder, mark.step)
+    if watched is None:
+        return False
+    now = watch_again(watched, os.environ)
+    change = compare(watched, now)
+    if change.matters:
+        return False
+    put_times_back(watched, change.touched)
+    write_watched(folder, mark.step, watch_again(now, os.environ))
+    return True

@@ -1,8 +1,8 @@
 """Nothing changed: known in a tenth of a second, before anything is parsed, probed or planned.
 
 After a build, what it stood on is kept under the exact command line that asked for it. The same
-command line later looks at that alone: the receipts, the native sources (their names, sizes and
-times; their content where those differ), and a signature of everything a plan is made from.
+command line later looks at that alone: the receipts, everything that was compiled from (names,
+sizes and times; the content where those differ), and a signature of everything a plan is made from.
 Whatever differs, even by accident, leads to the full way, which finds out what.
 """
 
@@ -20,6 +20,9 @@ from vllm_forge.run.receipts import Mark, why_redo_any
 
 HEARD = ("UV_", "PIP_", "CUDA", "VLLM_", "TORCH_", "CC", "CXX", "CMAKE", "HTTP", "http", "SSL_")
 """Beginnings of the environment variables that a plan may depend on."""
+
+FOLDERS = "_SRC_DIR"
+"""How those end that name folders of fetched projects (VLLM_CUTLASS_SRC_DIR, FLASH_MLA_SRC_DIR)."""
 
 FACT_FILES = ("pyproject.toml", "setup.py", "requirements", "vllm/_version.py")
 """What a tree's facts are read from, besides its native sources."""
@@ -71,7 +74,7 @@ def sign(tree: str, arguments: Sequence[str], environ: Mapping[str, str]) -> str
     """
     digest = hashlib.sha256(__version__.encode())
     for name in sorted(environ):
-        if name == "PATH" or name.startswith(HEARD):
+        if name == "PATH" or name.startswith(HEARD) or name.endswith(FOLDERS):
             digest.update(f"{name}={environ[name]}\0".encode())
     places = [Path(folder) for folder in environ.get("PATH", os.defpath).split(os.pathsep)]
     ours = sorted(Path(__file__).parent.parent.rglob("*.py"))

@@ -7,13 +7,11 @@ line. ninja, CMake and the compiler caches notice neither.
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
 from vllm_forge.records.doors import RunCommand
-from vllm_forge.run.files import sha256_of
 
 PARTS: Final = ("cc1", "cc1plus", "collect2", "as", "ld")
 """What g++ starts; where each lies it says itself."""
@@ -34,23 +32,20 @@ OBEYED: Final = (
 """Variables that change what CMake, gcc and nvcc make of the same command line."""
 
 
-@dataclass(frozen=True, slots=True)
-class Toolchain:
-    """`programs` are its files; `identity` is a digest of their content and of the variables."""
-
-    programs: tuple[str, ...]
-    identity: str
+def find_programs(compiler: str, nvcc: str | None, run: RunCommand) -> tuple[str, ...]:
+    """The host compiler's parts and nvcc's, each by its real path."""
+    return tuple(dict.fromkeys(_programs(compiler, nvcc, run)))
 
 
-def read_toolchain(
-    compiler: str, nvcc: str | None, run: RunCommand, environ: Mapping[str, str]
-) -> Toolchain:
-    """The host compiler's parts and nvcc's (about 0.2 s: 150 MB are read)."""
-    programs = tuple(dict.fromkeys(_programs(compiler, nvcc, run)))
-    digest = hashlib.sha256(render_obeyed(environ).encode())
-    for program in programs:
-        digest.update(f"{program} {sha256_of(Path(program))}\n".encode())
-    return Toolchain(programs, digest.hexdigest())
+def identify(programs: Mapping[str, str | None], variables: str) -> str:
+    """One digest of all: programs by the digests of their contents, and `render_obeyed`'s text."""
+    lines = [f"{program} {digest}\n" for program, digest in sorted(programs.items())]
+    return hashlib.sha256("".join([variables, *lines]).encode()).hexdigest()
+
+
+def is_gnu(programs: Iterable[str]) -> bool:
+    """Whether the host compiler is gcc's."""
+    return any(Path(program).name in {"cc1", "cc1plus"} for program in programs)
 
 
 def render_obeyed(environ: Mapping[str, str]) -> str:

@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from vllm_forge.records.receipt import Receipt
-from vllm_forge.run.inputs import read_inputs, read_stat_digest
+from vllm_forge.run.inputs import NATIVE, read_native_digest
 from vllm_forge.run.receipts import (
-    SOURCES_WRITTEN,
     Mark,
     made,
     read_receipt,
@@ -17,8 +16,11 @@ from vllm_forge.run.receipts import (
     why_redo_any,
     write_receipt,
 )
+from vllm_forge.run.watched import Root, watch, write_watched
 
 MARK = Mark("compile", "abc")
+SOURCES = Mark("compile", "abc", watched=True)
+NOWHERE = Path("/nowhere")
 
 
 @pytest.fixture
@@ -63,17 +65,17 @@ def test_garbage_is_no_receipt(tmp_path: Path, garbage: bytes) -> None:
 
 
 def test_what_holds(thing: Path, tmp_path: Path) -> None:
-    assert why_redo(MARK, receipt(thing, tmp_path)) is None
+    assert why_redo(MARK, receipt(thing, tmp_path), NOWHERE) is None
 
 
 def test_what_does_not(thing: Path) -> None:
     kept = receipt(thing)
-    assert why_redo(MARK, None) == "not done yet"
-    assert why_redo(Mark("compile", "abd"), kept) == "what it is made from changed"
+    assert why_redo(MARK, None, NOWHERE) == "not done yet"
+    assert why_redo(Mark("compile", "abd"), kept, NOWHERE) == "what it is made from changed"
     thing.write_bytes(b"longer than before")
-    assert why_redo(MARK, kept) == f"{thing} changed size"
+    assert why_redo(MARK, kept, NOWHERE) == f"{thing} changed size"
     thing.unlink()
-    assert why_redo(MARK, kept) == f"{thing} is gone"
+    assert why_redo(MARK, kept, NOWHERE) == f"{thing} is gone"
 
 
 def test_a_dangling_link_is_gone(thing: Path, tmp_path: Path) -> None:
@@ -81,38 +83,83 @@ def test_a_dangling_link_is_gone(thing: Path, tmp_path: Path) -> None:
     link.symlink_to(thing)
     kept = receipt(link)
     thing.unlink()
-    assert why_redo(MARK, kept) == f"{link} is gone"
+    assert why_redo(MARK, kept, NOWHERE) == f"{link} is gone"
 
 
 def test_only_a_hashed_file_is_read_again(thing: Path) -> None:
     plain, hashed = receipt(thing), receipt(thing, hashed=True)
     later(thing)
-    assert (why_redo(MARK, plain), why_redo(MARK, hashed)) == (None, None)
+    assert (why_redo(MARK, plain, NOWHERE), why_redo(MARK, hashed, NOWHERE)) == (None, None)
     thing.write_bytes(b"BINARY")
     later(thing)
-    assert (why_redo(MARK, plain), why_redo(MARK, hashed)) == (None, f"{thing} changed")
+    assert (why_redo(MARK, plain, NOWHERE), why_redo(MARK, hashed, NOWHERE)) == (
+        None,
+        f"{thing} changed",
+    )
 
 
-def test_sources_that_were_written(tree: Path) -> None:
-    mark = Mark("compile", "abc", str(tree))
-    inputs = read_inputs(tree)
-    kept = receipt(inputs_stat=inputs.stat, inputs_content=inputs.content)
-    assert why_redo(mark, kept) is None
+@pytest.fixture
+def built(tree: Path, tmp_path: Path) -> Path:
+    """The folder of receipts of a compile that read the tree's native sources and one header."""
+    (tmp_path / "torch.h").write_text("torch")
+    roots = (Root(str(tree), NATIVE),)
+    write_receipt(tmp_path, receipt())
+    write_watched(tmp_path, "compile", watch(roots, [str(tmp_path / "torch.h")], os.environ))
+    return tmp_path
+
+
+def test_sources_that_were_written(tree: Path, built: Path) -> None:
+    assert why_redo(SOURCES, receipt(), built) is None
     later(tree / "vllm" / "b.py")
     later(tree / "x.cpp")
-    assert why_redo(mark, kept) is None
-    later(tree / "csrc" / "cpu" / "a.cpp")
-    assert why_redo(mark, kept) == SOURCES_WRITTEN
+    assert why_redo(SOURCES, receipt(), built) is None
+    source = tree / "csrc" / "cpu" / "a.cpp"
+    later(source)
+    assert why_redo(SOURCES, receipt(), built) == f"{source} was written"
 
 
-def test_touched_is_not_changed(tree: Path, tmp_path: Path) -> None:
-    mark = Mark("compile", "abc", str(tree))
-    inputs = read_inputs(tree)
-    write_receipt(tmp_path, receipt(inputs_stat=inputs.stat, inputs_content=inputs.content))
-    later(tree / "csrc" / "cpu" / "a.cpp")
-    assert why_redo_any([mark], tmp_path) is None
-    (tree / "csrc" / "cpu" / "a.cpp").write_text("changed")
-    assert why_redo_any([mark], tmp_path) == f"compile: {SOURCES_WRITTEN}"
+def test_touched_is_not_changed(tree: Path, built: Path) -> None:
+    source = tree / "csrc" / "cpu" / "a.cpp"
+    later(source)
+    assert why_redo_any([SOURCES], built) is None
+    assert why_redo(SOURCES, receipt(), built) is None, "its new time is kept"
+    source.write_text("changed")
+    assert why_redo_any([SOURCES], built) == f"compile: {source} was written"
+
+
+def test_a_header_elsewhere_counts(built: Path) -> None:
+    """Under its old time and size, as an installer may leave it."""
+    header = built / "torch.h"
+    before = header.stat()
+    header.write_text("TORCH")
+    os.utime(header, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert why_redo_any([SOURCES], built) == f"compile: {header} was written"
+    header.unlink()
+    assert why_redo_any([SOURCES], built) == f"compile: {header} was written"
+
+
+@pytest.mark.parametrize("name", ["csrc/new.h", "cmake/new.cmake"])
+def test_a_name_that_is_new_or_gone_counts(tree: Path, built: Path, name: str) -> None:
+    (tree / name).touch()
+    assert why_redo_any([SOURCES], built) == f"compile: {tree / name} was written"
+    (tree / name).unlink()
+    assert why_redo_any([SOURCES], built) is None
+    (tree / "csrc" / "cpu" / "a.cpp").unlink()
+    assert str(why_redo_any([SOURCES], built)).endswith("a.cpp was written")
+
+
+@pytest.mark.parametrize("name", ["CPATH", "NVCC_APPEND_FLAGS", "CXXFLAGS"])
+def test_a_variable_that_compilers_obey_counts(
+    built: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, "-DX")
+    assert why_redo_any([SOURCES], built) is not None
+
+
+@pytest.mark.parametrize("garbage", [b"", b"{", b"[]", b'{"inside": 3}'])
+def test_a_lost_list_of_inputs_is_no_excuse(built: Path, garbage: bytes) -> None:
+    (built / "compile-inputs.json").write_bytes(garbage)
+    assert why_redo(SOURCES, receipt(), built) == "what it was made from is not known"
 
 
 def test_the_first_reason_is_told(tmp_path: Path, thing: Path) -> None:
@@ -127,19 +174,22 @@ def test_the_first_reason_is_told(tmp_path: Path, thing: Path) -> None:
     ["csrc/cpu/a.cpp", "csrc/new.cpp", "cmake/utils.cmake", "CMakeLists.txt", "csrc/deep/er/x.h"],
 )
 def test_every_native_file_counts(tree: Path, change: str) -> None:
-    before = read_inputs(tree)
+    before = read_native_digest(tree)
     (tree / change).parent.mkdir(parents=True, exist_ok=True)
     (tree / change).write_text("something else")
-    after = read_inputs(tree)
-    assert before.content != after.content
-    assert before.stat != after.stat == read_stat_digest(tree)
+    assert read_native_digest(tree) != before
 
 
 def test_a_renamed_file_counts(tree: Path) -> None:
-    before = read_inputs(tree)
+    before = read_native_digest(tree)
     (tree / "csrc/cpu/a.cpp").rename(tree / "csrc/cpu/b.cpp")
-    assert read_inputs(tree).content != before.content
+    assert read_native_digest(tree) != before
 
 
-def test_a_tree_without_native_files(tmp_path: Path) -> None:
-    assert read_inputs(tmp_path) == read_inputs(tmp_path)
+def test_what_is_not_native_does_not_count(tree: Path, tmp_path: Path) -> None:
+    before = read_native_digest(tree)
+    (tree / "vllm" / "b.py").write_text("changed")
+    (tree / "csrc" / "__pycache__").mkdir()
+    (tree / "csrc" / "__pycache__" / "a.pyc").touch()
+    assert read_native_digest(tree) == before
+    assert read_native_digest(tmp_path / "none") == read_native_digest(tmp_path / "nor this")

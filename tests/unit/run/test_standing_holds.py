@@ -54,7 +54,10 @@ def test_it_holds(standing: Path, environ: dict[str, str]) -> None:
     assert (kept.environment, kept.document) == ("/envs/a", '{"status": "x"}')
 
 
-@pytest.mark.parametrize("change", [{"VLLM_X": "2"}, {"CXX": "g++-13"}, {"PIP_INDEX_URL": "x"}])
+@pytest.mark.parametrize(
+    "change",
+    [{"VLLM_X": "2"}, {"CXX": "g++-13"}, {"PIP_INDEX_URL": "x"}, {"FLASH_MLA_SRC_DIR": "x"}],
+)
 def test_variables_that_a_plan_may_hear(
     standing: Path, environ: dict[str, str], change: dict[str, str]
 ) -> None:

@@ -4,6 +4,7 @@ Its default mode finds a CUDA file's headers by `nvcc -E`, which sees the first 
 a change for the host or for another architecture goes unseen (docs/caches.md).
 """
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -27,6 +28,7 @@ def open_ccache(
     log = settings.build / "forge-ccache.log"
     with suppress(OSError):
         log.unlink(missing_ok=True)
+    namesakes = hashlib.sha256("\n".join(settings.namesakes).encode()).hexdigest()
     said = run([settings.program, "--version"]).stdout.split("\n", 1)[0]
 
     def read_use() -> CacheUse:
@@ -45,7 +47,7 @@ def open_ccache(
             **dict.fromkeys(("CCACHE_SLOPPINESS", "CCACHE_IGNOREOPTIONS"), ""),
             **dict.fromkeys(("CCACHE_IGNOREHEADERS", "CCACHE_COMPILER", "CCACHE_BASEDIR"), ""),
             # nvcc and g++ are but the first of the programs that make an object:
-            "CCACHE_COMPILERCHECK": f"string:{settings.identity}",
+            "CCACHE_COMPILERCHECK": f"string:{settings.identity} {namesakes}",
             "CCACHE_STATSLOG": str(log),
         },
         asks_again=True,

@@ -13,7 +13,7 @@ class CacheSettings:
 
     `program` is ccache or sccache; `folder` is where it keeps what it keeps. `build` is CMake's
     folder, `roots` the value of VLLM_FORGE_CACHE_ROOTS. `identity` names the compilers by content.
-    `gnu`: the host compiler is g++.
+    `gnu`: the host compiler is g++. `namesakes` are headers of one name in several folders.
     """
 
     program: Path
@@ -22,6 +22,7 @@ class CacheSettings:
     roots: str
     identity: str
     gnu: bool
+    namesakes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,6 @@ from vllm_forge.run.caches.opened import CacheSettings, OpenCache
 from vllm_forge.run.caches.proof import Subject, prove_cache
 from vllm_forge.run.caches.roots import link_roots
 from vllm_forge.run.caches.sccache import open_sccache
-from vllm_forge.run.toolchain import Toolchain, read_toolchain
 from vllm_forge.run.tools import tool
 
 WAYS: Final = {"ccache": open_ccache, "sccache": open_sccache}
@@ -23,11 +22,23 @@ FOLDERS: Final = {"ccache": "CCACHE_DIR", "sccache": "SCCACHE_DIR"}
 
 
 @dataclass(frozen=True, slots=True)
+class Compilers:
+    """What the cache stands before; `identity` names all their programs by content."""
+
+    host: str
+    nvcc: str | None
+    identity: str
+    gnu: bool
+
+
+@dataclass(frozen=True, slots=True)
 class CacheWish:
     """`kind` is ccache, sccache or None; `required`: rather fail than go without.
 
     `folder` holds both caches and what was proven of them. `roots` are the folders that compiles
-    name, by the names of their links.
+    name, by the names of their links. With other `namesakes` (headers of one name in several
+    folders) everything is another compile: a cache looks at the files that were read then, and not
+    at one that would be read first now.
     """
 
     kind: str | None
@@ -35,9 +46,9 @@ class CacheWish:
     folder: Path
     build: Path
     launcher: Path
-    compiler: str
-    nvcc: str | None
+    compilers: Compilers
     roots: Mapping[str, Path]
+    namesakes: tuple[str, ...] = ()
 
 
 @contextmanager
@@ -70,8 +81,8 @@ def _prepare(
 ) -> tuple[CacheSettings | None, str | None]:
     """Settings of a cache that may be used, or why none may."""
     try:
-        settings = _settings(wish, kind, run)
-        subject = Subject(settings, wish.launcher, wish.compiler, wish.nvcc)
+        settings = _settings(wish, kind)
+        subject = Subject(settings, wish.launcher, wish.compilers.host, wish.compilers.nvcc)
         proven = prove_cache(subject, wish.folder / "proofs.json", _opener(kind, run), run)
     except Problem as problem:
         return None, problem.message
@@ -80,15 +91,15 @@ def _prepare(
     return (settings, None) if proven.trouble is None else (None, proven.trouble)
 
 
-def _settings(wish: CacheWish, kind: str, run: RunCommand) -> CacheSettings:
-    toolchain = read_toolchain(wish.compiler, wish.nvcc, run, os.environ)
+def _settings(wish: CacheWish, kind: str) -> CacheSettings:
     return CacheSettings(
         program=tool(kind),
         folder=Path(os.environ.get(FOLDERS[kind]) or wish.folder / kind),
         build=wish.build,
         roots=link_roots(wish.build, wish.roots),
-        identity=toolchain.identity,
-        gnu=_is_gnu(toolchain),
+        identity=wish.compilers.identity,
+        gnu=wish.compilers.gnu,
+        namesakes=wish.namesakes,
     )
 
 
@@ -99,7 +110,3 @@ def _opener(
         return WAYS[kind](settings, run, os.environ)
 
     return open_cache
-
-
-def _is_gnu(toolchain: Toolchain) -> bool:
-    return any(Path(program).name in {"cc1plus", "cc1"} for program in toolchain.programs)

@@ -43,7 +43,10 @@ def _environment(action: Environment, site: Site) -> Done:
     abi = f"the {facts['torch_cxx11_abi']} C++ ABI"
     return Done(
         f"torch {proof.version} imports, CUDA {proof.cuda or 'none'}, {abi}",
-        tuple(made(one) for one in (python_of(path), path / CONSTRAINTS, *package_folders(path))),
+        (
+            *(made(one) for one in (python_of(path), path / CONSTRAINTS, *package_folders(path))),
+            made(Path(proof.folder) / "version.py", hashed=True),  # a torch that was swapped
+        ),
         facts,
     )
 

@@ -7,19 +7,18 @@ from pathlib import Path
 from time import monotonic
 
 from vllm_forge.records.event import StepProgress
-from vllm_forge.records.plan import Compile, Configure, Environment, Reuse, Step
-from vllm_forge.run.caches import CacheWish, caching
+from vllm_forge.records.plan import Compile, Configure, Environment
+from vllm_forge.run.caches import CacheWish, Compilers, caching
 from vllm_forge.run.compile import Compiled, Hearers, Kept, Manner, compile_targets
 from vllm_forge.run.doing.bring import PROJECT
 from vllm_forge.run.doing.shelving import (
-    action_of,
     is_configured,
     open_shelf,
     run_cmake,
     whole_configure,
 )
-from vllm_forge.run.doing.site import Done, Site
-from vllm_forge.run.inputs import read_inputs
+from vllm_forge.run.doing.site import Done, Site, action_of
+from vllm_forge.run.doing.watching import Seen, watching_ninja, write_cmake_inputs
 from vllm_forge.run.ninja import Progress
 from vllm_forge.run.receipts import made
 from vllm_forge.run.scheduler import RECORD, Snapshot
@@ -30,6 +29,7 @@ from vllm_forge.run.store.keeping import (
     restore_by_commands,
 )
 from vllm_forge.run.store.shelf import Restored, Shelf
+from vllm_forge.run.toolchain import is_gnu
 
 GIB = 1 << 30
 STORED = "from_store"
@@ -44,22 +44,12 @@ def make_native(action: Configure | Compile, site: Site) -> Done:
             return _compile(action, site)
 
 
-def source_facts(step: Step) -> dict[str, str | None]:
-    """Digests of the native sources that are compiled, or that what is reused was compiled from.
-
-    Nothing for other steps.
-    """
-    if not isinstance(step.action, Compile | Reuse):
-        return {}
-    inputs = read_inputs(Path(step.action.source))
-    return {"inputs_stat": inputs.stat, "inputs_content": inputs.content}
-
-
 def _configure(site: Site) -> Done:
     """Nothing, where the store has everything: the compile step runs CMake when it needs it."""
     action = action_of(site.plan, Compile)
     shelf = open_shelf(site)
     if shelf is not None and set(shelf.look()) == set(action.targets):
+        write_cmake_inputs(site)
         return Done(f"not needed: {', '.join(action.targets)} in the store", facts={STORED: "yes"})
     worked = run_cmake(site)
     return Done(
@@ -72,16 +62,18 @@ def _configure(site: Site) -> Done:
 
 def _compile(action: Compile, site: Site) -> Done:
     """From the store what is there; CMake, where it did not run before, and ninja for the rest."""
-    before = source_facts(site.step)
     shelf = open_shelf(site)
     restored = Restored() if shelf is None else shelf.restore(shelf.look())
     whole = whole_configure(site)
     if len(restored.files) < len(action.targets) and not is_configured(whole):
         run_cmake(site)
-    if shelf is not None:
-        restored = restored.joined(restore_by_commands(shelf, restored, whole.variables, site.log))
-    missing = [name for name in action.targets if name not in restored.files]
-    compiled = _compile_these(missing, action, shelf, site) if missing else None
+    with watching_ninja(site, action) as seen:
+        if shelf is not None:
+            again = restore_by_commands(shelf, restored, whole.variables, site.log)
+            restored = restored.joined(again)
+        missing = [name for name in action.targets if name not in restored.files]
+        compiled = _compile_these(missing, action, shelf, site, seen) if missing else None
+        seen.restored_from = restored.read
     extensions = {**restored.files, **({} if compiled is None else compiled.extensions)}
     bound = None if compiled is None else compiled.bound
     facts = {} if bound is None else {"bound_seconds": f"{bound.seconds:.3f}"}
@@ -92,14 +84,15 @@ def _compile(action: Compile, site: Site) -> Done:
     return Done(
         _summary(restored, compiled),
         tuple(made(extensions[name], hashed=True) for name in action.targets),
-        {**before, **facts},
+        facts,
         cpu_seconds=0.0 if compiled is None else compiled.worked.cpu_seconds,
         peak_bytes=None if compiled is None else compiled.peak_bytes,
+        watched=seen.watched,
     )
 
 
 def _compile_these(
-    targets: Sequence[str], action: Compile, shelf: Shelf | None, site: Site
+    targets: Sequence[str], action: Compile, shelf: Shelf | None, site: Site, watch: Seen
 ) -> Compiled:
     """Ninja for these targets; what it makes is kept in the store."""
     doors = site.doors
@@ -121,7 +114,7 @@ def _compile_these(
     kept = Kept(site.log, doors.home.costs, doors.home.receipts(site.plan.key) / RECORD)
     hearers = Hearers(progress, site.note)
     variables = whole_configure(site).variables
-    with caching(_cache_wish(action, site), doors.run, site.note) as cache:
+    with caching(_cache_wish(action, site, watch), doors.run, site.note) as cache:
         if shelf is None:
             return compile_targets(some, kept, hearers, Manner(variables, cache))
         with ledger_of(shelf, targets):
@@ -147,7 +140,7 @@ def _summary(restored: Restored, compiled: Compiled | None) -> str:
     return ", ".join(parts)
 
 
-def _cache_wish(action: Compile, site: Site) -> CacheWish:
+def _cache_wish(action: Compile, site: Site, seen: Seen) -> CacheWish:
     """The cache with the compilers it stands before and the folders that compiles name."""
     made = action_of(site.plan, Configure)
     environment = action_of(site.plan, Environment)
@@ -162,7 +155,12 @@ def _cache_wish(action: Compile, site: Site) -> CacheWish:
         folder=site.doors.home.caches,
         build=Path(action.build),
         launcher=Path(action.launcher),
-        compiler=made.compiler,
-        nvcc=made.definitions.get("CMAKE_CUDA_COMPILER"),
+        compilers=Compilers(
+            made.compiler,
+            made.definitions.get("CMAKE_CUDA_COMPILER"),
+            seen.identity,
+            is_gnu(seen.programs),
+        ),
+        namesakes=seen.namesakes,
         roots={**projects, "tree": Path(action.source), "env": Path(environment.path)},
     )

@@ -1,5 +1,6 @@
 """The step that takes targets out of a release's wheel, proves them, puts them into the tree."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,13 +11,14 @@ from vllm_forge.records.check import Check, CheckStatus
 from vllm_forge.records.plan import Reuse, ReusedTarget
 from vllm_forge.records.problem import ExitCode, Problem
 from vllm_forge.records.reuse import WheelMember
-from vllm_forge.run.doing.native import source_facts
 from vllm_forge.run.doing.site import Done, Site
 from vllm_forge.run.files import sha256_of
+from vllm_forge.run.inputs import NATIVE
 from vllm_forge.run.lock import locked
 from vllm_forge.run.published import find_file, folder_of_wheel
 from vllm_forge.run.receipts import made
 from vllm_forge.run.sdist_manifest import Manifest, read_manifest
+from vllm_forge.run.watched import Root, watch
 from vllm_forge.run.wheel_member import fetch_together, take_member
 from vllm_forge.verify.binary import prove_binaries
 from vllm_forge.verify.release_wheel import is_extension
@@ -30,7 +32,8 @@ def reuse(action: Reuse, site: Site) -> Done:
     Raises:
         Problem: exit 3 where an extension does not fit this environment or these GPUs.
     """
-    before = source_facts(site.step)
+    tree = (Root(action.source, NATIVE, ours=True),)
+    watched = watch(tree, (), os.environ)
     kept = folder_of_wheel(action.wheel, site.doors.home)
     with locked(site.doors.home.lock(kept.name), on_wait=site.note):
         fetched = _fetch(action, kept, site)
@@ -43,11 +46,11 @@ def reuse(action: Reuse, site: Site) -> Done:
         f"{names} of {action.wheel}: {counted}, {passed} checks passed",
         tuple(made(place, hashed=True) for place in placed),
         {
-            **before,
             "wheel": action.wheel,
             "wheel_sha256": action.sha256,
             "wheel_bytes_fetched": str(fetched),
         },
+        watched=watched,
     )
 
 

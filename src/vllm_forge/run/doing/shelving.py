@@ -2,13 +2,11 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
 
 from vllm_forge.records.plan import (
     HOOK,
     Compile,
     Configure,
-    Environment,
     Plan,
     Projects,
     SystemPackages,
@@ -17,7 +15,8 @@ from vllm_forge.records.release import FetchedProject
 from vllm_forge.run.cmake_hook import write_cmake_hook
 from vllm_forge.run.configure import configure
 from vllm_forge.run.doing.bring import PROJECT
-from vllm_forge.run.doing.site import Site
+from vllm_forge.run.doing.site import Site, action_of
+from vllm_forge.run.doing.watching import watching_cmake
 from vllm_forge.run.environment import TorchProof
 from vllm_forge.run.inputs import read_native_stats
 from vllm_forge.run.process import Worked
@@ -31,8 +30,6 @@ from vllm_forge.run.store.setting import Places, read_setting
 from vllm_forge.run.store.shelf import Shelf
 from vllm_forge.run.system_packages import include_folders, library_folders, python_include
 from vllm_forge.run.torch_config import write_torch_config
-
-Kind = TypeVar("Kind", Configure, Compile, Environment)
 
 
 def open_shelf(site: Site) -> Shelf | None:
@@ -56,11 +53,6 @@ def open_shelf(site: Site) -> Shelf | None:
     wanted = action_of(site.plan, Compile)
     modules = dict(zip(wanted.targets, wanted.modules, strict=True))
     return Shelf(doors.store, setting, modules, Ninja(Path(wanted.build), doors.run))
-
-
-def action_of(plan: Plan, kind: type[Kind]) -> Kind:
-    """The plan's one step of that kind."""
-    return next(step.action for step in plan.steps if isinstance(step.action, kind))
 
 
 def whole_configure(site: Site) -> Configure:
@@ -90,8 +82,11 @@ def run_cmake(site: Site) -> Worked:
     if known.configured:
         write_ledger(build, replace(known, configured=""))
     before = read_native_stats(tree)
-    worked = configure(whole, log=site.log, on_line=lambda _line: None, on_note=site.note)
-    after = read_native_stats(tree)
+    with watching_cmake(site) as seen:
+        worked = configure(
+            whole, seen.identity, log=site.log, on_line=lambda _line: None, on_note=site.note
+        )
+        after = read_native_stats(tree)
     written = {str(tree / name) for name in after if after[name] != before.get(name)}
     generated = tuple(sorted({*known.generated, *written}))
     write_ledger(build, Ledger(known.objects, generated, digest_of(whole)))

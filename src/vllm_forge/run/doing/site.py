@@ -4,29 +4,45 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
+from typing import TypeVar
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from vllm_forge.records.event import Note, StepProgress
-from vllm_forge.records.plan import Plan, Requirements, Source, Step
+from vllm_forge.records.plan import (
+    Compile,
+    Configure,
+    Environment,
+    Plan,
+    Requirements,
+    Source,
+    Step,
+)
 from vllm_forge.records.receipt import Made
 from vllm_forge.release.left_out import read_left_out
 from vllm_forge.release.source_tree import SourceTree
 from vllm_forge.run.doors import Doors
 from vllm_forge.run.index import uv_environment
 from vllm_forge.run.uv import Uv
+from vllm_forge.run.watched import Watched
+
+Kind = TypeVar("Kind", Configure, Compile, Environment)
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What one step reports: files it made, facts for later steps, and a line for people."""
+    """What one step reports: files it made, facts for later steps, and a line for people.
+
+    `watched` is what it was made from, for steps that files decide.
+    """
 
     summary: str
     made: tuple[Made, ...] = ()
     facts: Mapping[str, str | None] | None = None
     cpu_seconds: float | None = None
     peak_bytes: int | None = None
+    watched: Watched | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,3 +96,8 @@ def without_left_out(
         tuple(line for line in lines if names[line] not in skipped),
         tuple((line, skipped[names[line]]) for line in lines if names[line] in skipped),
     )
+
+
+def action_of(plan: Plan, kind: type[Kind]) -> Kind:
+    """The plan's one step of that kind."""
+    return next(step.action for step in plan.steps if isinstance(step.action, kind))

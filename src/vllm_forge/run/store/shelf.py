@@ -15,13 +15,19 @@ from vllm_forge.run.store.store import Found, Store
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """Extensions that came from the store: target → file; `seconds` of CPU time not spent."""
+    """Extensions that came from the store: target → file; `seconds` of CPU time not spent.
+
+    `read` are the files they were made from, as they lie here.
+    """
 
     files: Mapping[str, Path] = field(default_factory=dict)
     seconds: float = 0.0
+    read: frozenset[str] = frozenset()
 
     def joined(self, other: "Restored") -> "Restored":
-        return Restored({**self.files, **other.files}, self.seconds + other.seconds)
+        return Restored(
+            {**self.files, **other.files}, self.seconds + other.seconds, self.read | other.read
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +61,15 @@ class Shelf:
         """Into the packages; what turns out to be damaged or gone is left out."""
         files: dict[str, Path] = {}
         seconds = 0.0
+        read = set[str]()
+        roots = self.setting.roots
         for name, one in found.items():
-            place = self.store.restore(one, self.package(name), self.setting.roots)
+            place = self.store.restore(one, self.package(name), roots)
             if place is not None:
                 files[name] = place
                 seconds += one.entry.seconds
-        return Restored(files, seconds)
+                read |= {str(roots.join(*pair)) for pair in one.reads.files if roots.has(pair[0])}
+        return Restored(files, seconds, frozenset(read))
 
     def package(self, target: str) -> Path:
         """The folder its extension is installed in."""
