@@ -99,7 +99,7 @@ def test_it_is_put_where_the_wheel_has_it(take: Callable[[bytes], Done], tree: P
     assert done.facts is not None
     assert int(done.facts["wheel_bytes_fetched"] or 0) > 0
     assert done.watched is not None
-    assert done.watched.inside
+    assert [root.folder for root in done.watched.roots] == [str(tree)]
 
 
 def test_what_was_fetched_is_not_asked_for_again(
