@@ -35,8 +35,8 @@ class Mark:
 def marks_of(plan: Plan) -> tuple[Mark, ...]:
     """One for each step, in order.
 
-    Native sources count for a compile, whose mark leads to a new plan; for a reuse where nothing
-    is compiled.
+    What it is made from counts for CMake's run and a compile, whose marks lead to a new plan; for
+    a reuse where nothing is compiled.
     """
     compiles = any(isinstance(step.action, Compile) for step in plan.steps)
     return tuple(

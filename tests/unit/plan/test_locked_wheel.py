@@ -71,7 +71,7 @@ class TestPrecompiled:
         register = plan.steps[-1].action
         assert isinstance(register, Register)
         assert register.version == "0.10.1+precompiled"
-        assert [mark.step for mark in marks_of(plan) if mark.native] == ["reuse"]
+        assert [mark.step for mark in marks_of(plan) if mark.watched] == ["reuse"]
 
     def test_its_lock_leads_to_it_again(self) -> None:
         lock = lock_for(L40S, self.WISH)
@@ -97,4 +97,4 @@ def test_the_reuse_is_a_step_before_the_compile_that_it_does_not_touch() -> None
         step.name: step.fingerprint for step in alone.steps
     }
     assert plan.key == alone.key
-    assert [mark.step for mark in marks_of(plan) if mark.native] == ["compile"]
+    assert [mark.step for mark in marks_of(plan) if mark.watched] == ["configure", "compile"]
