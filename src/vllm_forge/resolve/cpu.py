@@ -5,7 +5,7 @@ from typing import Any
 
 from vllm_forge.records.decision import Chosen, Decision, Reason, Refused
 from vllm_forge.records.resolution import CpuPart, Resolution
-from vllm_forge.records.wishes import Device, Isa, Strategy
+from vllm_forge.records.wishes import Device, Isa, Strategy, Wishes
 from vllm_forge.resolve.common import decide_common, split
 from vllm_forge.resolve.given import Given
 from vllm_forge.resolve.isa import choose_isa
@@ -19,11 +19,12 @@ FILE_BYTES = 2_300_000_000
 NO_GPU_CODE = (Reason("the CPU target compiles no GPU code", "cmake/cpu_extension.cmake"),)
 
 
-def choose_cpu_strategy(wish: Strategy) -> Decision[str]:
+def choose_cpu_strategy(wishes: Wishes) -> Decision[str]:
     """Everything is compiled: release wheels carry CUDA extensions alone."""
     none = Reason("no release publishes extensions for a CPU", "the package index")
-    if wish is Strategy.PRECOMPILED:
-        said = Reason(f"--strategy {wish}", "the command line")
+    if wishes.strategy is Strategy.PRECOMPILED or wishes.reuse:
+        wish = f"--reuse {','.join(wishes.reuse)}" if wishes.reuse else "--strategy precompiled"
+        said = Reason(wish, "the command line")
         return Refused("strategy", (said, none), ("--strategy full",))
     return Chosen("strategy", Strategy.FULL.value, (none,))
 
@@ -48,7 +49,7 @@ def resolve_cpu(given: Given, vllm: Chosen[Any], device: Chosen[Device]) -> Reso
         Chosen("torch_cuda", None, NO_GPU_CODE),
         Chosen("toolkit", None, NO_GPU_CODE),
         Chosen("gpu_arch", None, NO_GPU_CODE),
-        choose_cpu_strategy(given.wishes.strategy),
+        choose_cpu_strategy(given.wishes),
     )
     quantization = (
         None

@@ -221,8 +221,9 @@ class TestPrecompiled:
         made = resolve(given(strategy=Strategy.PRECOMPILED, machine=old))
         assert "driver 470.82.01 runs no CUDA 12.8 program" in facts_against(made, "driver")[0]
 
-    def test_for_a_cpu_there_is_nothing_to_take(self) -> None:
-        made = resolve(given(strategy=Strategy.PRECOMPILED, device=Device.CPU, cuda=None))
+    @pytest.mark.parametrize("wish", [{"strategy": Strategy.PRECOMPILED}, {"reuse": ("_C",)}])
+    def test_for_a_cpu_there_is_nothing_to_take(self, wish: dict[str, object]) -> None:
+        made = resolve(given(**wish, device=Device.CPU, cuda=None))  # type: ignore[arg-type]
         assert "no release publishes extensions for a CPU" in facts_against(made, "strategy")
 
 
