@@ -12,6 +12,7 @@ from vllm_forge.records.compiled import CompiledSource
 from vllm_forge.records.doors import RunCommand
 from vllm_forge.release.registrations import parse_registrations
 from vllm_forge.run.driver_stubs import lay_driver_stubs
+from vllm_forge.verify.abi import prove_abi, read_python_exports, read_python_version
 from vllm_forge.verify.covering import prove_sources
 from vllm_forge.verify.cuobjdump import prove_cuobjdump
 from vllm_forge.verify.elf import read_extension
@@ -62,6 +63,22 @@ def prove_present(built: Built) -> tuple[Check, ...]:
             )
         )
     return tuple(checks)
+
+
+def prove_abis(built: Built, present: Sequence[Path]) -> tuple[Check, ...]:
+    """How closely each extension is bound to Python and torch."""
+    compiled = compiled_sources(built)
+    python = read_python_version(Path(built.environment))
+    exports = read_python_exports(Path(built.python))
+    return tuple(
+        prove_abi(
+            read_extension(path),
+            [one.limited_api for one in compiled.get(path.name, ()) if one.limited_api],
+            python,
+            exports,
+        )
+        for path in present
+    )
 
 
 def prove_gpu_code(built: Built, present: Sequence[Path], run: RunCommand) -> tuple[Check, ...]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from vllm_forge.cli.common import Common, environment, put_json, show
-from vllm_forge.cli.proving import Imports, prove_gpu_code, prove_imports, prove_present
+from vllm_forge.cli.proving import Imports, prove_abis, prove_gpu_code, prove_imports, prove_present
 from vllm_forge.records.built import Built
 from vllm_forge.records.check import Check, CheckStatus
 from vllm_forge.records.home import Home
@@ -72,6 +72,7 @@ def verify_document(built: Built, home: Home, *, generate: bool) -> VerifyDocume
     present = [Path(path) for path in built.extensions if Path(path).exists()]
     stub = Path(built.toolkit) / STUB if built.toolkit else None
     checks += prove_binaries(present, site_packages, built.gpu_arch, run_command, stub)
+    checks += prove_abis(built, present)
     checks += prove_gpu_code(built, present, run_command)
     logs.mkdir(parents=True, exist_ok=True)
     log = logs / "verify.log"

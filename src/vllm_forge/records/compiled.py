@@ -10,11 +10,12 @@ class CompiledSource:
     """One source of an extension, in the order in which the linker got them.
 
     `codes` is what nvcc was told to generate (`-gencode`): kind and architecture as in `GpuCode`;
-    None for a source of another compiler.
+    None for a source of another compiler. `limited_api` is Py_LIMITED_API's value where defined.
     """
 
     path: str
     codes: frozenset[tuple[CodeKind, str]] | None
+    limited_api: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

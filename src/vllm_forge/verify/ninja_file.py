@@ -16,6 +16,7 @@ EDGE: Final = re.compile(r"^build (?P<output>\S+): (?P<rule>\S+) (?P<inputs>[^|\
 GENCODE: Final = re.compile(
     r"-gencode[= ]\"?arch=compute_\w+,\"?code=(?P<codes>\[[\w,]+\]|\w+)|-arch[= ](?P<arch>sm_\w+)"
 )
+LIMITED: Final = re.compile(r"-DPy_LIMITED_API=(0x[0-9a-fA-F]+|\d+)")
 KINDS: Final = {"sm": CodeKind.ELF, "compute": CodeKind.PTX, "lto": CodeKind.NVVM}
 NVCC: Final = "CUDA_COMPILER"
 
@@ -36,7 +37,8 @@ def parse_compiled(text: str) -> dict[str, tuple[CompiledSource, ...]]:
     for output, rule, inputs, flags in edges(text):
         if rule.startswith(("CXX_COMPILER", "C_COMPILER", NVCC)):
             codes = parse_gencode(flags) if rule.startswith(NVCC) else None
-            sources[output] = CompiledSource(inputs[0], codes)
+            limited = LIMITED.search(flags)
+            sources[output] = CompiledSource(inputs[0], codes, limited[1] if limited else None)
         elif "_MODULE_LIBRARY_LINKER" in rule or "_SHARED_LIBRARY_LINKER" in rule:
             objects = (sources[one] for one in inputs if one in sources)
             modules[output.rpartition("/")[2]] = tuple(objects)
@@ -44,12 +46,12 @@ def parse_compiled(text: str) -> dict[str, tuple[CompiledSource, ...]]:
 
 
 def edges(text: str) -> Iterator[tuple[str, str, list[str], str]]:
-    """(first output, rule, inputs, FLAGS) of every edge, in order."""
+    """(first output, rule, inputs, DEFINES and FLAGS) of every edge, in order."""
     found: re.Match[str] | None = None
     flags = ""
     for line in [*text.splitlines(), "build : end"]:
-        if line.startswith("  FLAGS = "):
-            flags = line.removeprefix("  FLAGS = ")
+        if line.startswith(("  FLAGS = ", "  DEFINES = ")):
+            flags += f" {line.partition(' = ')[2]}"
         elif line.startswith("build "):
             if found:
                 yield found["output"], found["rule"], found["inputs"].split(), flags

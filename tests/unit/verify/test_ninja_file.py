@@ -31,7 +31,7 @@ build _C: phony sub/_C.abi3.so
 def test_sources_stand_in_the_linkers_order() -> None:
     assert parse_compiled(NINJA) == {
         "_C.abi3.so": (
-            CompiledSource("/t/bindings.cpp", None),
+            CompiledSource("/t/bindings.cpp", None, "3"),
             CompiledSource("/t/csrc/b.cu", frozenset({(CodeKind.ELF, "89")})),
             CompiledSource(
                 "/t/csrc/a.cu", frozenset({(CodeKind.ELF, "90a"), (CodeKind.PTX, "89")})
