@@ -10,6 +10,7 @@ from typing import Final
 from vllm_forge.records.check import Check, CheckStatus
 from vllm_forge.records.plan import Reuse, ReusedTarget
 from vllm_forge.records.problem import ExitCode, Problem
+from vllm_forge.records.receipt import Made
 from vllm_forge.records.reuse import WheelMember
 from vllm_forge.run.doing.site import Done, Site
 from vllm_forge.run.files import sha256_of
@@ -38,13 +39,13 @@ def reuse(action: Reuse, site: Site) -> Done:
     with locked(site.doors.home.lock(kept.name), on_wait=site.note):
         fetched = _fetch(action, kept, site)
     checks = _prove(action, kept, site)
-    placed = list(_install(action, kept, site))
+    placed = tuple(_install(action, kept, site))
     counted = f"{fetched / MIB:.1f} MiB fetched" if fetched else "nothing fetched, all was here"
     names = ", ".join(target.name for target in action.targets)
     passed = sum(check.status is CheckStatus.PASSED for check in checks)
     return Done(
         f"{names} of {action.wheel}: {counted}, {passed} checks passed",
-        tuple(made(place, hashed=True) for place in placed),
+        placed,
         {
             "wheel": action.wheel,
             "wheel_sha256": action.sha256,
@@ -113,8 +114,8 @@ def _target_of(check: Check, targets: tuple[ReusedTarget, ...]) -> str:
     return next((one.name for one in targets if file.startswith(f"{one.name}.")), file)
 
 
-def _install(action: Reuse, kept: Path, site: Site) -> Iterator[Path]:
-    """Put every member where the wheel has it, atomically; yields what is the wheel's then.
+def _install(action: Reuse, kept: Path, site: Site) -> Iterator[Made]:
+    """Put every member where the wheel has it, atomically; yields what lies there then.
 
     An extension always takes the place: it is what this step is for. So does a file beside it where
     nothing lies, or what the release's sdist has there: in some (0.10.1) those are of another
@@ -128,10 +129,11 @@ def _install(action: Reuse, kept: Path, site: Site) -> Iterator[Path]:
             published = published or read_manifest(action.version, site.doors)
             if published.files.get(member.name) != here:
                 site.note(f"{place} is left as it is, unlike the wheel's; remove it to take that")
+                yield made(place)  # gone or written again, this step is done again
                 continue
         if here != member.sha256:
             _put(kept / member.name, place)
-        yield place
+        yield made(place, hashed=True)
 
 
 def _put(file: Path, place: Path) -> None:
