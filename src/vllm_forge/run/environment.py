@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 
 from packaging.version import Version
 
@@ -76,13 +77,23 @@ def make_environment(action: Environment, uv: Uv) -> Path:
     return path
 
 
+IMPORT_SECONDS = 900.0
+"""A limit against hanging: 5 s alone, minutes on a crowded machine with a cold disk."""
+
+
 def prove_torch(action: Environment, run: RunCommand) -> TorchProof:
     """Import torch once in the environment and hold it to the plan.
 
     Raises:
         Problem: exit 1 when it does not import, or is another torch or CUDA than planned.
     """
-    said = run([python_of(Path(action.path)), "-I", "-c", PROOF], timeout=180.0)
+    started = monotonic()
+    said = run([python_of(Path(action.path)), "-I", "-c", PROOF], timeout=IMPORT_SECONDS)
+    if said.code != 0 and monotonic() - started >= IMPORT_SECONDS:
+        raise Problem(
+            f"torch {action.torch} was still being imported after {IMPORT_SECONDS:.0f} s",
+            hints=("something else uses this machine: run the same command again later",),
+        )
     if said.code != 0:
         last = [line for line in f"{said.stdout}\n{said.stderr}".splitlines() if line.strip()][-1:]
         raise Problem(
