@@ -8,11 +8,11 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from vllm_forge.cli.common import Common, put, put_json
-from vllm_forge.records.problem import ExitCode
+from vllm_forge.records.problem import ExitCode, Problem
 from vllm_forge.records.store import StoreState
 from vllm_forge.resolve.size import parse_age, parse_size
-from vllm_forge.run.files import DISK_FAULTS, disk_failed
 from vllm_forge.run.store.folder import FolderLayer
+from vllm_forge.run.store.store import said_by
 from vllm_forge.run.store.upkeep import Limits, prune, read_state, verify
 from vllm_forge.show.store import render_store
 
@@ -93,8 +93,12 @@ def _layer(store: Path | None, common: Common) -> FolderLayer:
     return FolderLayer(common.place.store if store is None else store.expanduser().absolute())
 
 
-def _failed(error: OSError, layer: FolderLayer) -> Exception:
-    return disk_failed(error, layer.folder) if error.errno in DISK_FAULTS else error
+def _failed(error: OSError, layer: FolderLayer) -> Problem:
+    return Problem(
+        f"{layer.folder} cannot be written: {said_by(error)}",
+        hints=("another folder: --store DIR",),
+        exit_code=ExitCode.UNREACHABLE,
+    )
 
 
 def _answer(state: StoreState, common: Common) -> int:

@@ -209,3 +209,13 @@ def test_the_verb_answers(workshop: "Workshop", tmp_path: Path) -> None:
     code, pruned = cache("prune", "--older-than", "0s")
     assert (code, pruned["entries"], pruned["dropped"]) == (0, 0, 4)
     assert not [path for path in layer.folder.rglob("*/*/*") if path.is_file()]
+
+
+def test_the_verb_says_where_it_cannot_write(small_disk: Path) -> None:
+    (small_disk / "store").mkdir()
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    program = Path(sys.executable).with_name("vllm-forge")
+    command = [str(program), "cache", "verify", "--store", str(small_disk / "store")]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 4
+    assert done.stderr.startswith(f"error: {small_disk}/store cannot be written: Read-only")

@@ -13,6 +13,7 @@ from vllm_forge.run.store.identity import select_variables
 from vllm_forge.run.store.keys import plain_definitions
 from vllm_forge.run.store.roots import Roots
 from vllm_forge.run.store.run_path import with_room, without_folders
+from vllm_forge.run.store.store import is_sane
 from vllm_forge.run.store.upkeep import Held, Limits, choose_kept
 
 DAY = 86400.0
@@ -45,7 +46,7 @@ def test_the_inner_root_has_the_file(tmp_path: Path) -> None:
     roots = Roots({"environment": tmp_path / "link", "torch": tmp_path / "link" / "torch"})
     assert roots.split(f"{tmp_path}/link/torch/a.h") == ("torch", "a.h")
     assert roots.split(f"{tmp_path}/real/b.h") == ("environment", "b.h")
-    assert roots.join("torch", "a.h") == tmp_path / "link" / "torch" / "a.h"
+    assert roots.join("torch", "a.h") == f"{tmp_path}/link/torch/a.h"
     assert roots.placed("{torch}/lib:{environment}") == (
         f"{tmp_path}/link/torch/lib:{tmp_path}/link"
     )
@@ -132,3 +133,12 @@ def test_what_goes(limits: Limits, goes: list[str]) -> None:
 def test_no_age(text: str) -> None:
     with pytest.raises(Problem):
         parse_age(text)
+
+
+@pytest.mark.parametrize(
+    ("file", "blob"),
+    [("../_C.so", "a" * 64), ("_C.so", "../" * 8), ("other.so", "a" * 64), ("_C.py", "a" * 64)],
+)
+def test_another_s_store_chooses_no_path(file: str, blob: str) -> None:
+    assert not is_sane(Entry("_C", file, blob, 1, "", 1.0, 0.0))
+    assert is_sane(Entry("_C", "_C.abi3.so", "a" * 64, 1, "", 1.0, 0.0))

@@ -117,10 +117,10 @@ def _compile_these(
     with caching(_cache_wish(action, site, watch), doors.run, site.note) as cache:
         if shelf is None:
             return compile_targets(some, kept, hearers, Manner(variables, cache))
-        with ledger_of(shelf, targets):
+        with ledger_of(shelf, targets) as deps:
             finish = partial(finish_extension, shelf.setting.roots)
             compiled = compile_targets(some, kept, hearers, Manner(variables, cache, finish))
-    keep(shelf, compiled.extensions, doors.home.costs)
+    keep(shelf, compiled.extensions, deps, doors.home.costs)
     return compiled
 
 

@@ -62,7 +62,7 @@ class Ninja:
             for link in (self.build / LINKS).glob("*")
             if link.is_symlink()
         }
-        return parse_deps("\n".join(self._ask("deps", *objects)), self.build, links)
+        return parse_deps(self._say("deps", *objects), self.build, links)
 
     def regenerate(self, variables: Mapping[str, str], log: Path) -> bool:
         """Let CMake run again if one of its files changed; whether build.ninja is right now."""
@@ -75,11 +75,14 @@ class Ninja:
         return parse_configured_from(said)
 
     def _ask(self, about: str, *names: str) -> list[str]:
+        return [line for line in self._say(about, *names).splitlines() if line]
+
+    def _say(self, about: str, *names: str) -> str:
         command: list[str | Path] = [tool("ninja"), "-C", self.build, "-t", about, *names]
         said = self._run(command, env=build_variables(), timeout=PATIENCE_SECONDS)
         if said.code != 0:
             raise Problem(f"ninja -t {about} failed in {self.build}", causes=(said.stderr.strip(),))
-        return [line for line in said.stdout.splitlines() if line]
+        return said.stdout
 
 
 def parse_deps(said: str, build: Path, links: Mapping[str, str]) -> dict[str, Deps]:
@@ -88,20 +91,24 @@ def parse_deps(said: str, build: Path, links: Mapping[str, str]) -> dict[str, De
     >>> parse_deps("a.o: #deps 1, deps mtime 5 (VALID)\n    x/../a.h\n", Path("/b"), {})
     {'a.o': Deps(files=('/b/x/../a.h',), valid=True)}
     """
-    found: dict[str, list[str]] = {}
-    valid: set[str] = set()
-    files: list[str] | None = None
-    for line in said.splitlines():
-        head = HEAD.match(line)
-        if head is not None:
-            files = found[head[1]] = []
-            if head[4] == "VALID":
-                valid.add(head[1])
-        elif line.startswith("    ") and files is not None:
-            path = line[4:] if line.startswith("/", 4) else f"{build}/{line[4:]}"
-            link = next((one for one in links if path.startswith(one)), None)
-            files.append(path if link is None else links[link] + path[len(link) :])
-    return {name: Deps(tuple(files), name in valid) for name, files in found.items()}
+    begin = tuple(links)
+
+    def real(path: str) -> str:
+        whole = path if path.startswith("/") else f"{build}/{path}"
+        if not whole.startswith(begin):
+            return whole
+        link = next(one for one in begin if whole.startswith(one))
+        return links[link] + whole[len(link) :]
+
+    found: dict[str, Deps] = {}
+    known: dict[str, str] = {}  # the objects of one target read the same headers
+    for block in said.split("\n\n"):
+        head, *paths = block.strip("\n").split("\n    ")
+        match = HEAD.match(head)
+        if match is not None:
+            known.update((path, real(path)) for path in paths if path not in known)
+            found[match[1]] = Deps(tuple(known[path] for path in paths), match[4] == "VALID")
+    return found
 
 
 def parse_configured_from(ninja: str) -> tuple[str, ...]:

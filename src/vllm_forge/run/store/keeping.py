@@ -15,6 +15,7 @@ from vllm_forge.run.store.graph import Deps
 from vllm_forge.run.store.keys import deep_key
 from vllm_forge.run.store.ledger import (
     Bench,
+    mtime_of,
     read_ledger,
     record_objects,
     remove_stale,
@@ -52,22 +53,32 @@ def restore_by_commands(
 
 
 @contextmanager
-def ledger_of(shelf: Shelf, targets: Sequence[str]) -> Iterator[None]:
-    """Around ninja: before, no object made from other contents; after, who was made from what."""
+def ledger_of(shelf: Shelf, targets: Sequence[str]) -> Iterator[dict[str, Deps]]:
+    """Around ninja: before, no object made from other contents; after, who was made from what.
+
+    What is yielded is filled when the body has ended: each object with what it read.
+    """
     bench = _bench(shelf)
-    if deps := _deps(shelf, targets):
-        remove_stale(bench, deps, read_ledger(bench.build))
+    known = _deps(shelf, _objects(shelf, targets))
+    times = {name: mtime_of(bench.build / name) for name in known}
+    if known:
+        remove_stale(bench, known, read_ledger(bench.build))
+    deps: dict[str, Deps] = {}
     try:
-        yield
+        yield deps
     finally:
         shelf.digests.forget()
         with suppress(Problem, OSError):  # then nothing is proven, and nothing kept
-            record_objects(bench, _deps(shelf, targets))
+            objects = _objects(shelf, targets)
+            new = [one for one in objects if times.get(one) != mtime_of(bench.build / one)]
+            deps |= {one: known[one] for one in objects if one in known}
+            deps |= _deps(shelf, new)
+            record_objects(bench, deps)
 
 
 def finish_extension(roots: Roots, file: Path) -> None:
     """As CMake's install does: without the run path that served the build folder alone."""
-    folders = tuple(str(roots.join(name, "")) for name in BUILD_ONLY if roots.has(name))
+    folders = tuple(str(roots.folder(name)) for name in BUILD_ONLY if roots.has(name))
     with suppress(BadElfError):
         now = read_run_path(file)
         kept = without_folders(now.text, folders)
@@ -75,7 +86,9 @@ def finish_extension(roots: Roots, file: Path) -> None:
             write_run_path(file, now, kept)
 
 
-def keep(shelf: Shelf, installed: Mapping[str, Path], costs: Path) -> list[str]:
+def keep(
+    shelf: Shelf, installed: Mapping[str, Path], deps: Mapping[str, Deps], costs: Path
+) -> list[str]:
     """Keep these extensions; the targets that are in the store now.
 
     An object that may be made from other contents than its files have now keeps its target out,
@@ -85,7 +98,7 @@ def keep(shelf: Shelf, installed: Mapping[str, Path], costs: Path) -> list[str]:
     kept = []
     for name, file in installed.items():
         try:
-            if _keep(shelf, name, file, seconds.get(name, 0.0)):
+            if _keep(shelf, name, file, deps, seconds.get(name, 0.0)):
                 kept.append(name)
         except (Problem, OSError, BadElfError) as error:
             shelf.store.say(f"{file.name} is not kept in the store: {error}")
@@ -93,11 +106,11 @@ def keep(shelf: Shelf, installed: Mapping[str, Path], costs: Path) -> list[str]:
     return kept
 
 
-def _keep(shelf: Shelf, name: str, file: Path, seconds: float) -> bool:
+def _keep(shelf: Shelf, name: str, file: Path, known: Mapping[str, Deps], seconds: float) -> bool:
     bench = _bench(shelf)
     ledger = read_ledger(bench.build)
     target = shelf.ninja.target(name)
-    deps = shelf.ninja.deps(target.objects)
+    deps = {one: known[one] for one in target.objects if one in known}
     if set(deps) != set(target.objects) or unproven(bench, deps, ledger):
         return False
     cmake = (path for path in shelf.ninja.configured_from() if CMAKES_OWN.search(path) is None)
@@ -142,11 +155,15 @@ def read_seconds(costs: Path) -> dict[str, float]:
     return found
 
 
-def _deps(shelf: Shelf, targets: Iterable[str]) -> dict[str, Deps]:
-    """Of the objects that are there."""
+def _objects(shelf: Shelf, targets: Iterable[str]) -> list[str]:
+    """Empty where ninja never ran."""
     if not (shelf.ninja.build / ".ninja_log").exists():
-        return {}
-    objects = [one for name in targets for one in shelf.ninja.target(name).objects]
+        return []
+    return [one for name in targets for one in shelf.ninja.target(name).objects]
+
+
+def _deps(shelf: Shelf, objects: Iterable[str]) -> dict[str, Deps]:
+    """Of the objects that are there."""
     there = [one for one in objects if (shelf.ninja.build / one).exists()]
     return shelf.ninja.deps(there) if there else {}
 

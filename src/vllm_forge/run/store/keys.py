@@ -44,5 +44,5 @@ def deep_key(shallow: str, reads: Reads, roots: Roots, digests: Digests) -> str 
     names = []
     for root, _ in reads.folders:
         written = frozenset(below for of, below, _ in reads.generated if of == root)
-        names.append((root, names_that_count(root, roots.join(root, ""), headers, written)))
+        names.append((root, names_that_count(root, roots.folder(root), headers, written)))
     return digest_of([shallow, contents, names, reads.generated])

@@ -67,7 +67,7 @@ def record_objects(bench: Bench, deps: Mapping[str, Deps]) -> Ledger:
     objects = dict(ledger.objects)
     starts = _starts(bench.build)
     for name, one in deps.items():
-        at = _mtime(bench.build / name)
+        at = mtime_of(bench.build / name)
         known = objects.get(name)
         if at is None or not one.valid or (known is not None and known[0] == at):
             continue
@@ -87,7 +87,7 @@ def unproven(bench: Bench, deps: Mapping[str, Deps], ledger: Ledger) -> list[str
     found = []
     for name, one in deps.items():
         known = ledger.objects.get(name)
-        at = _mtime(bench.build / name)
+        at = mtime_of(bench.build / name)
         own = _own_files(one, bench.roots)
         if not one.valid or known is None or known[0] != at or known[1] != _digest(own, bench):
             found.append(name)
@@ -102,7 +102,7 @@ def remove_stale(bench: Bench, deps: Mapping[str, Deps], ledger: Ledger) -> list
     starts = _starts(bench.build)
     removed = []
     for name, one in deps.items():
-        at = _mtime(bench.build / name)
+        at = mtime_of(bench.build / name)
         if at is None:
             continue
         known = ledger.objects.get(name)
@@ -148,13 +148,14 @@ def _starts(build: Path) -> dict[str, int]:
     found = {}
     for entry in entries:
         if entry.output.endswith(".o"):
-            at = _mtime(build / entry.output)
+            at = mtime_of(build / entry.output)
             if at is not None:
                 found[entry.output] = at - (entry.end_ms - entry.start_ms) * 1_000_000
     return found
 
 
-def _mtime(path: Path) -> int | None:
+def mtime_of(path: Path) -> int | None:
+    """Nanoseconds; None for what is not there."""
     try:
         return path.stat().st_mtime_ns
     except OSError:

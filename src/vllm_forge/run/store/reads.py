@@ -90,7 +90,7 @@ def _generators(own: Iterable[str], roots: Roots) -> set[tuple[str, str]]:
     """Scripts and templates of the native sources and of projects, any of which may be run."""
     found = set()
     for root in own:
-        top = roots.join(root, "")
+        top = roots.folder(root)
         for below in _walk(top, _native(root)):
             if Path(below).suffix in GENERATORS:
                 found.add((root, below))

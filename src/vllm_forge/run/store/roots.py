@@ -34,9 +34,12 @@ class Roots:
                 return name, plain[len(folder) + 1 :]
         return "", plain
 
-    def join(self, root: str, path: str) -> Path:
+    def join(self, root: str, path: str) -> str:
         """The way back. KeyError for a root that there is none of here."""
-        return Path(self._folders[root], path) if root else Path(path)
+        return f"{self._folders[root]}/{path}" if root else path
+
+    def folder(self, root: str) -> Path:
+        return Path(self._folders[root])
 
     def has(self, root: str) -> bool:
         return not root or root in self._folders

@@ -3,6 +3,7 @@
 Nothing here stops a build: a layer that fails is said once and left alone from then on.
 """
 
+import re
 import zlib
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
@@ -23,6 +24,8 @@ from vllm_forge.run.store.run_path import BadElfError, set_run_path
 from vllm_forge.run.store.upkeep import count
 
 T = TypeVar("T")
+
+BLOB: Final = re.compile("[0-9a-f]{64}")
 
 MOST_LISTS: Final = 16
 """Sets of files remembered under one shallow key: an edit of an #include makes a new one."""
@@ -179,14 +182,25 @@ def _find_in(layer: Layer, shallow: str, roots: Roots, digests: Digests) -> Foun
         if reads is None or key is None:
             continue
         entry = _read(layer, shard("entries", key), Entry)
-        if entry is not None:
+        if entry is not None and is_sane(entry):
             return Found(shallow, reads, key, entry, layer)
     return None
 
 
+def is_sane(entry: Entry) -> bool:
+    """Whether its names are names: another's store must not choose paths.
+
+    >>> is_sane(Entry("_C", "../_C.so", "a" * 64, 1, "", 1.0, 1.0))
+    False
+    """
+    plain = entry.file.startswith(entry.target) and entry.file.endswith(".so")
+    return plain and "/" not in entry.file and BLOB.fullmatch(entry.blob) is not None
+
+
 def read_lists(layer: Layer, shallow: str) -> list[str]:
     """The sets of files known under a shallow key, the last kept first."""
-    return _read(layer, shard("lists", shallow), list[str]) or []
+    names = _read(layer, shard("lists", shallow), list[str]) or []
+    return [name for name in names if BLOB.fullmatch(name)]
 
 
 def _add_reads(layer: Layer, shallow: str, reads: Reads) -> None:
