@@ -63,8 +63,15 @@ class Line:
         self.steps: list[Step] = []
 
     def add(self, name: str, title: str, action: Action, *after: str) -> str:
-        """Put one at the end and return its name; `after` are names of earlier ones."""
-        marks = [step.fingerprint for step in self.steps if step.name in after]
+        """Put one at the end and return its name; `after` are names of earlier ones.
+
+        A toolkit, once made, is no step of the next plan: it marks what stands on it by its folder.
+        """
+        marks = [
+            step.fingerprint
+            for step in self.steps
+            if step.name in after and not isinstance(step.action, MakeToolkit)
+        ]
         self.steps.append(Step(name, title, action, after, fingerprint(action, marks)))
         return name
 

@@ -1,13 +1,16 @@
 """Where each fetched project's sources come from, for real releases on recorded machines."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from vllm_forge.cli.tree_facts import facts_of_release
+from vllm_forge.plan.assemble import Origin, Setting, assemble
 from vllm_forge.probe.cuda_tables import read_cuda_table, read_recorded_machines
 from vllm_forge.records.decision import Chosen, Reason, Refused
+from vllm_forge.records.home import Home
 from vllm_forge.records.machine import Reachable, Toolkit
 from vllm_forge.records.problem import ExitCode, Problem
 from vllm_forge.records.resolution import CudaPart, PlannedProjects, Resolution
@@ -46,6 +49,13 @@ def projects_of(resolution: Resolution) -> dict[str, str]:
     chosen = next(one for one in resolution.chosen if one.subject == "projects")
     assert isinstance(chosen.value, PlannedProjects)
     return {one.project.name: one.origin for one in chosen.value.planned}
+
+
+def steps_of(facts: Given) -> dict[str, str]:
+    """Step → fingerprint."""
+    setting = Setting(Home(Path("/home/forge")), None, "x86_64")
+    plan = assemble(resolve_once(facts), facts.facts.release, Origin("sdist"), setting)
+    return {step.name: step.fingerprint for step in plan.steps}
 
 
 def refusal(resolution: Resolution, subject: str) -> Refused:
@@ -176,6 +186,13 @@ class TestOffers:
         assert made.build.part.offer == OFFER
         said = made.build.part.toolkit.because
         assert any("1024 MiB to fetch, no root" in reason.fact for reason in said)
+
+    def test_the_next_build_is_the_same_when_the_toolkit_is_made(self) -> None:
+        bare = given(toolkits=False, targets=OURS)
+        there = replace(bare, machine=replace(bare.machine, toolkits=(OFFER.toolkit,)))
+        making, made = steps_of(replace(bare, offers=(OFFER,))), steps_of(there)
+        assert making.pop("toolkit")
+        assert making == made
 
     def test_a_toolkit_that_is_here_comes_first(self) -> None:
         made = resolve_once(replace(given(targets=OURS), offers=(OFFER,)))
