@@ -226,6 +226,15 @@ def test_new_contents_under_an_old_time_are_compiled_and_never_kept_as_others(
     assert other.value() == 1361
 
 
+def test_a_header_that_comes_first_is_read(workshop: "Workshop") -> None:
+    """CMake's commands are the same, and so is every file that was read before."""
+    workshop.checkout("first").build()
+    second = workshop.checkout("second")
+    put_header_before(second)
+    second.build()
+    assert second.value() == 1341
+
+
 def test_cmake_files_that_come_to_the_same_commands_compile_nothing(
     workshop: "Workshop",
 ) -> None:

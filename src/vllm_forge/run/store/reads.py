@@ -53,8 +53,9 @@ def reads_before_cmake(made: Made, roots: Roots, digests: Digests) -> Reads:
 
 
 def reads_after_cmake(made: Made, roots: Roots) -> Reads:
-    """For a lookup with the commands at hand: sources, headers, libraries."""
-    return Reads(tuple(sorted(_pairs(_compiled(made), roots))))
+    """For a lookup with the commands at hand: sources, headers, libraries; and their namesakes."""
+    files = _pairs(_compiled(made), roots)
+    return Reads(tuple(sorted(files)), tuple((root, "") for root in _own_roots(files)))
 
 
 def _pairs(paths: Iterable[str], roots: Roots) -> set[tuple[str, str]]:
