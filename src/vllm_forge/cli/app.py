@@ -36,6 +36,7 @@ VERBS = {
     "dequantize": "Make an equivalent BF16 checkpoint.",
     "run": "Generate text from a checkpoint; the way to run it here is chosen and shown.",
     "explain": "The cause of a failed log, the line that proves it, and what to do.",
+    "dev": "Watch a tree of yours: every save compiles what it touches, and nothing else.",
     "report": "The last build as one HTML page: timeline, memory, bound, what was left alone.",
     "serve": "Serve a checkpoint with vLLM's OpenAI-compatible server.",
 }

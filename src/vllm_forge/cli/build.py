@@ -1,9 +1,11 @@
 """`build`: do what the plan says."""
 
+import os
 import sys
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from time import monotonic
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
@@ -16,15 +18,17 @@ from vllm_forge.cli.planning import make_plan
 from vllm_forge.cli.watching import watching
 from vllm_forge.records.built import Built
 from vllm_forge.records.codec import render_json
-from vllm_forge.records.plan import Compile, Configure, Environment, Plan, Register, Reuse
+from vllm_forge.records.event import Note
+from vllm_forge.records.plan import Compile, Configure, Environment, Plan, Register, Reuse, Source
 from vllm_forge.records.problem import ExitCode
 from vllm_forge.records.receipt import Receipt
 from vllm_forge.records.wishes import Wishes
 from vllm_forge.run.built import keep_built
-from vllm_forge.run.doing.site import requirement_lines
+from vllm_forge.run.doing.site import Site, requirement_lines
 from vllm_forge.run.doors import Doors
 from vllm_forge.run.environment import python_of
 from vllm_forge.run.execute import execute
+from vllm_forge.run.presets import PRESETS, preset_of, write_presets
 from vllm_forge.run.receipts import marks_of, why_redo_any
 from vllm_forge.run.register import build_wheel
 from vllm_forge.run.scheduler import read_latest
@@ -131,6 +135,7 @@ def build_document(
         receipts = execute(made, doors)
         built = built_of(made, receipts)
         keep_built(built, doors.home)
+        offer_presets(made, receipts, doors)
     if not common.quiet:
         for line in summary_since(began, doors.home.receipts(made.key)):
             say(line)
@@ -141,6 +146,22 @@ def build_document(
         built.environment,
         None if extras.wheel is None else str(wheel_of(made, built, extras.wheel)),
     )
+
+
+def offer_presets(plan: Plan, receipts: tuple[Receipt, ...], doors: Doors) -> None:
+    """Into a tree of the user's: CMake presets with the very configuration of this build."""
+    actions = [step.action for step in plan.steps]
+    mine = any(isinstance(one, Source) and one.origin == "tree" for one in actions)
+    if not mine or not any(isinstance(one, Configure) for one in actions):
+        return
+    facts = {name: value for one in receipts for name, value in one.facts.items()}
+    site = Site(plan.steps[-1], plan, doors, facts, Path(os.devnull))
+    try:
+        said = write_presets(preset_of(site), doors.home.cmake(plan.key) / PRESETS)
+    except OSError as error:
+        said = f"no CMake presets: {error}"
+    if said is not None:
+        doors.emit(Note(monotonic(), said))
 
 
 def summary_since(began: datetime, receipts: Path) -> tuple[str, ...]:

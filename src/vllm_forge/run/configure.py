@@ -44,11 +44,7 @@ def configure(
             on_note(f"{build} was configured otherwise; starting it afresh")
         shutil.rmtree(build)
     build.mkdir(parents=True, exist_ok=True)
-    definitions = {
-        "CMAKE_MAKE_PROGRAM": str(tool("ninja")),
-        "CMAKE_CXX_COMPILER": action.compiler,
-        **action.definitions,
-    }
+    definitions = all_definitions(action)
     worked = work(
         [
             *(tool("cmake"), "-G", "Ninja", "-S", action.source, "-B", build),
@@ -84,6 +80,15 @@ def without_hook(action: Configure) -> Configure:
     """
     kept = {name: at for name, at in action.definitions.items() if name not in {HOOK, MENDED}}
     return replace(action, definitions=kept)
+
+
+def all_definitions(action: Configure) -> dict[str, str]:
+    """The action's own, and the programs."""
+    return {
+        "CMAKE_MAKE_PROGRAM": str(tool("ninja")),
+        "CMAKE_CXX_COMPILER": action.compiler,
+        **action.definitions,
+    }
 
 
 def first_cmake_error(said: str) -> tuple[str, ...]:

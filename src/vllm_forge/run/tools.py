@@ -19,15 +19,15 @@ def tool(name: str) -> Path:
     return Path(found)
 
 
+NOT_HEARD = ("CMAKE_ARGS", "CMAKE_BUILD_TYPE", "MAX_JOBS", "NVCC_THREADS", "MAKEFLAGS")
+"""What a user set for pip's build of vLLM."""
+
+
 def build_variables(**more: str) -> dict[str, str]:
     """The environment compilers run in: the user's, our tools first on PATH, and plain messages.
 
     What a user set for pip's build of vLLM does not leak in: the plan says everything.
     """
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if name not in {"CMAKE_ARGS", "CMAKE_BUILD_TYPE", "MAX_JOBS", "NVCC_THREADS", "MAKEFLAGS"}
-    }
+    kept = {name: value for name, value in os.environ.items() if name not in NOT_HEARD}
     path = f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', os.defpath)}"
     return {**kept, "PATH": path, "LC_ALL": "C.UTF-8", **more}
