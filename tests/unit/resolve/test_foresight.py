@@ -5,16 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.given import given_on
 from vllm_forge.checkpoint.read import read_checkpoint
-from vllm_forge.cli.tree_facts import facts_of_release
-from vllm_forge.probe.cuda_tables import read_cuda_table, read_recorded_machines
+from vllm_forge.probe.cuda_tables import read_recorded_machines
 from vllm_forge.records.checkpoint import Checkpoint
-from vllm_forge.records.decision import Reason
 from vllm_forge.records.machine import Compiler, Machine, Python, Toolkit
 from vllm_forge.records.resolution import Resolution
-from vllm_forge.records.wishes import Device, Wishes
-from vllm_forge.release import known_releases, known_torches
-from vllm_forge.resolve.given import Given
+from vllm_forge.records.wishes import Device
 from vllm_forge.resolve.resolution import resolve
 from vllm_forge.run.scheduler.predict import read_table
 
@@ -26,25 +23,7 @@ def machine(name: str) -> Machine:
 
 
 def plan_for(on: Machine, checkpoint: Checkpoint | None = None, **wishes: object) -> Resolution:
-    asked = Wishes(**{"vllm": "0.10.1", **wishes})  # type: ignore[arg-type]
-    facts = facts_of_release(str(asked.vllm))
-    assert facts is not None
-    return resolve(
-        Given(
-            wishes=asked,
-            machine=on,
-            facts=facts,
-            is_release=True,
-            cuda=read_cuda_table(),
-            torches=known_torches(),
-            known=known_releases(),
-            facts_of=facts_of_release,
-            unpack_into="system",
-            why_release=Reason("asked for", "a test"),
-            checkpoint=checkpoint,
-            costs=read_table(),
-        )
-    )
+    return resolve(replace(given_on(on, **wishes), checkpoint=checkpoint, costs=read_table()))
 
 
 def chosen(resolution: Resolution) -> dict[str, object]:

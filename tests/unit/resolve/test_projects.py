@@ -6,17 +6,16 @@ from typing import Any
 
 import pytest
 
-from vllm_forge.cli.tree_facts import facts_of_release
+from tests.support.given import given_on
 from vllm_forge.plan.assemble import Origin, Setting, assemble
-from vllm_forge.probe.cuda_tables import read_cuda_table, read_recorded_machines
-from vllm_forge.records.decision import Chosen, Reason, Refused
+from vllm_forge.probe.cuda_tables import read_recorded_machines
+from vllm_forge.records.decision import Chosen, Refused
 from vllm_forge.records.home import Home
 from vllm_forge.records.machine import Reachable, Toolkit
 from vllm_forge.records.problem import ExitCode, Problem
 from vllm_forge.records.resolution import CudaPart, PlannedProjects, Resolution
 from vllm_forge.records.toolkit import OfferedToolkit
-from vllm_forge.records.wishes import Device, Wishes
-from vllm_forge.release import known_releases, known_torches
+from vllm_forge.records.wishes import Device
 from vllm_forge.resolve.cuda import missing_toolkits
 from vllm_forge.resolve.given import Given
 from vllm_forge.resolve.resolution import resolve_once
@@ -27,22 +26,10 @@ OFFER = OfferedToolkit(Toolkit("12.4", "home/cuda", "12.4.131"), "debian", "pack
 
 
 def given(*, host: bool | None = True, toolkits: bool = True, **wishes: object) -> Given:
-    asked = Wishes(**{"vllm": "0.10.1", "cuda": "12.4", **wishes})  # type: ignore[arg-type]
-    facts = facts_of_release(str(asked.vllm))
-    assert facts is not None
     machine = replace(L40S, reachable=Reachable(code_host=host))
-    return Given(
-        wishes=asked,
-        machine=machine if toolkits else replace(machine, toolkits=()),
-        facts=facts,
-        is_release=True,
-        cuda=read_cuda_table(),
-        torches=known_torches(),
-        known=known_releases(),
-        facts_of=facts_of_release,
-        unpack_into="system",
-        why_release=Reason("asked for", "a test"),
-    )
+    if not toolkits:
+        machine = replace(machine, toolkits=())
+    return given_on(machine, **{"cuda": "12.4", **wishes})
 
 
 def projects_of(resolution: Resolution) -> dict[str, str]:
