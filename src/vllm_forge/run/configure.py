@@ -39,7 +39,8 @@ def configure(
     build = Path(action.build)
     said = render_json(without_hook(action))
     stamp, made_by = build / MADE_FROM, build / MADE_BY
-    if build.exists() and not (_holds(stamp, said) and _holds(made_by, toolchain)):
+    same = _holds(stamp, said) and (_holds(made_by, toolchain) or not made_by.exists())
+    if build.exists() and not same:  # a folder of an earlier version says not what made it
         if any(build.iterdir()):
             on_note(f"{build} was configured otherwise; starting it afresh")
         shutil.rmtree(build)

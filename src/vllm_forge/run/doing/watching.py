@@ -28,6 +28,7 @@ from vllm_forge.run.watched import (
     write_watched,
 )
 
+HEADERS = (".h", ".hh", ".hpp", ".cuh", ".inl", ".inc")
 USERS = frozenset({"folder", "variable"})
 """Origins of projects that the user may edit; what we fetched is watched by what is read of it."""
 
@@ -36,7 +37,7 @@ USERS = frozenset({"folder", "variable"})
 class Seen:
     """`identity` names the compilers by content; `watched` is there when the work has ended well.
 
-    `namesakes` are sources of one name in several folders: which of them is read, an include path
+    `namesakes` are headers of one name in several folders: which of them is read, an include path
     decides, and a compiler cache cannot see.
     """
 
@@ -119,9 +120,9 @@ def watching_ninja(site: Site, action: Compile) -> Iterator[Seen]:
 
 
 def namesakes_in(watched: Watched) -> tuple[str, ...]:
-    """Paths below their roots, where a name occurs more than once."""
+    """Headers by their paths below their roots, where a name occurs more than once."""
     by_name: dict[str, list[str]] = {}
-    for path in watched.inside:
+    for path in (one for one in watched.inside if one.endswith(HEADERS)):
         root = next(one.folder for one in watched.roots if path.startswith(f"{one.folder}/"))
         by_name.setdefault(path.rpartition("/")[2], []).append(path.removeprefix(root))
     return tuple(sorted(path for paths in by_name.values() if len(paths) > 1 for path in paths))
