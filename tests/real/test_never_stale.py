@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.compile
 
-MODES = (None, "ccache", "sccache")
+LONG = pytest.mark.acceptance
+"""make acceptance runs these too: the time of `make test` is limited."""
+
+MODES = (None, "ccache", pytest.param("sccache", marks=LONG))
 SETTLE_SECONDS = 0.05
 """Between an edit and what came before it: a file system's clock is a coarse one."""
 
@@ -155,11 +158,7 @@ def test_a_header_that_comes_first(tree: "Tree") -> None:
     assert tree.build() == {"csrc/many.cpp"}
 
 
-CUDA_MODES = [
-    None,
-    "ccache",
-    pytest.param("sccache", marks=pytest.mark.acceptance),  # it takes three times as long
-]
+CUDA_MODES = ("ccache", pytest.param(None, marks=LONG), pytest.param("sccache", marks=LONG))
 
 
 @pytest.mark.parametrize("mode", CUDA_MODES, ids=str)
