@@ -1,11 +1,11 @@
-"""The compiler caches and the artifact store, side by side on the same rebuild.
+"""The compiler caches side by side on the same rebuild.
 
-    python -m scripts.bench_caches BUILD [--files cuda_view.cu,permute_cols.cu] [--ways none,ccache]
+    python -m scripts.bench_caches [--home HOME] [--files FILE,FILE] [--ways none,ccache,sccache]
 
-BUILD is a configured build folder of vLLM (home/builds/KEY); it is read only. Files of its are
-compiled by their own command lines in fresh folders under the scheduler: with an empty cache, again
-in the same folder, in another folder (another checkout), and after an edit that is reverted. Each
-is a ratio to compiling without a cache. The store keeps whole extensions: `make bench` measures it.
+Of every configured build folder in HOME/builds (which is only read) a few files are compiled by
+their own command lines in fresh folders under the scheduler: with an empty cache, again in the
+same folder, in another checkout, and after an edit that is reverted. Each is a ratio to compiling
+without a cache. The store keeps whole extensions: `bench_loop` measures it.
 """
 
 import argparse
@@ -22,14 +22,16 @@ from pathlib import Path
 
 from vllm_forge.records.schedule import CacheUse
 from vllm_forge.run.caches import CacheWish, Compilers, caching
+from vllm_forge.run.files import sha256_of
+from vllm_forge.run.home import choose_home
 from vllm_forge.run.process import run_command
 from vllm_forge.run.scheduler import SchedulerSettings, make_launcher, scheduling
 from vllm_forge.run.toolchain import find_programs, identify, is_gnu
 from vllm_forge.run.tools import build_variables, tool
 
 WAYS = ("none", "ccache", "sccache")
-CUDA_FILES = "cuda_view.cu,permute_cols.cu,cuda_utils_kernels.cu"
-CPU_FILES = "utils.cpp,dnnl_kernels.cpp,torch_bindings.cpp"
+FILES = "cuda_utils_kernels.cu,permute_cols.cu,utils.cpp,cache.cpp"
+"""Cheap ones of the CUDA target, and of the CPU target."""
 
 
 @dataclass(frozen=True)
@@ -147,40 +149,45 @@ def measure(way: str, shop: Workshop, copies: tuple[Path, Path]) -> Mapping[str,
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("build", type=Path)
-    parser.add_argument("--files", default=f"{CUDA_FILES},{CPU_FILES}")
+    parser.add_argument("--home", type=Path)
+    parser.add_argument("--files", default=FILES)
     parser.add_argument("--ways", default=",".join(WAYS))
     asked = parser.parse_args()
-    files = read_files(asked.build, asked.files.split(","))
-    if not files:
-        raise SystemExit(f"{asked.build} compiles none of {asked.files}")
+    home = choose_home(asked.home)
+    found = False
+    for build in sorted(path.parent for path in home.glob("builds/*/build.ninja")):
+        files = read_files(build, asked.files.split(","))
+        if files:
+            found = True
+            print(f"{build.name}: {', '.join(Path(one.source).name for one in files)}")
+            compare(files, asked.ways.split(","))
+    if not found:
+        print(f"did not run: no build folder in {home / 'builds'} compiles one of {asked.files}")
+
+
+def compare(files: Sequence[File], ways: Sequence[str]) -> None:
+    """Every way on the same files, each in ratio to the first one's first build."""
     tree = Path(files[0].source.partition("/csrc/")[0])
     nvcc = next((one.words.split(" ")[0] for one in files if one.source.endswith(".cu")), None)
-    programs = find_programs("/usr/bin/g++", nvcc, run_command)
-    identity = identify(dict.fromkeys(programs, None), "")
-    compilers = Compilers("/usr/bin/g++", nvcc, identity, is_gnu(programs))
-    print(
-        f"{len(files)} files of {asked.build.name}: {', '.join(Path(f.source).name for f in files)}"
-    )
-    plain: dict[str, float] = {}
-    with tempfile.TemporaryDirectory() as place:
-        home = Path(place)
-        launcher = make_launcher(home / "launcher" / "forge-launch", "g++", run_command)
-        with two_checkouts(tree, home) as copies:
-            for way in asked.ways.split(","):
-                shop = Workshop(home, files, tree, compilers, launcher)
+    programs = find_programs("g++", nvcc, run_command)
+    digests = {program: sha256_of(Path(program)) for program in programs}
+    compilers = Compilers("g++", nvcc, identify(digests, ""), is_gnu(programs))
+    plain = 0.0
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        launcher = make_launcher(place / "launcher" / "forge-launch", "g++", run_command)
+        with two_checkouts(tree, place) as copies:
+            for way in ways:
+                shop = Workshop(place, files, tree, compilers, launcher)
                 uses = measure(way, shop, copies)
-                plain = plain or shop.seconds
+                plain = plain or shop.seconds["empty"]
                 for name, seconds in shop.seconds.items():
-                    use = uses[name]
-                    told = (
-                        "" if use is None else f", answered {use.hits} of {use.hits + use.misses}"
-                    )
-                    ratio = seconds / plain["empty"]
-                    print(
-                        f"  {way:8} {name:9} {seconds:7.2f} s, {ratio:6.3f} × plain{told}",
-                        flush=True,
-                    )
+                    print(told(way, name, seconds / plain, seconds, uses[name]), flush=True)
+
+
+def told(way: str, name: str, ratio: float, seconds: float, use: CacheUse | None) -> str:
+    answered = "" if use is None else f", answered {use.hits} of {use.hits + use.misses}"
+    return f"  {way:8} {name:9} {seconds:7.2f} s, {ratio:6.3f} × plain{answered}"
 
 
 if __name__ == "__main__":

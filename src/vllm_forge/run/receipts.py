@@ -10,6 +10,7 @@ from vllm_forge.records.plan import Compile, Configure, Plan, Reuse, Step
 from vllm_forge.records.problem import Problem
 from vllm_forge.records.receipt import Made, Receipt
 from vllm_forge.run.files import sha256_of, write_atomically
+from vllm_forge.run.toolchain import render_obeyed
 from vllm_forge.run.watched import (
     compare,
     find_first,
@@ -100,7 +101,9 @@ def why_redo(mark: Mark, receipt: Receipt | None, folder: Path) -> str | None:
     watched = read_watched(folder, mark.step)
     if watched is None:
         return "what it was made from is not known"
-    first = find_first(watched, os.environ)
+    if watched.variables != render_obeyed(os.environ):
+        return "a variable that compilers obey changed"
+    first = find_first(watched)
     return None if first is None else f"{first}{WRITTEN}"
 
 

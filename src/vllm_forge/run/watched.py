@@ -129,10 +129,8 @@ def doubt_since(watched: Watched, moment: int) -> Watched:
     return replace(watched, outside=outside)
 
 
-def find_first(watched: Watched, environ: Mapping[str, str]) -> str | None:
-    """The first thing that is not as it was, None when all is; by names, sizes and times alone."""
-    if watched.variables != render_obeyed(environ):
-        return "a variable that compilers obey"
+def find_first(watched: Watched) -> str | None:
+    """The first file that is not as it was, None when all are; by names, sizes and times alone."""
     left = set(watched.inside)
     for root in watched.roots:
         for path, entry in walk(root):
