@@ -19,6 +19,7 @@ import pytest
 from tests.real.test_toolkit_made import HOME as TOOLKITS
 from vllm_forge.records.problem import ExitCode
 from vllm_forge.run.process import run_command
+from vllm_forge.verify.ninja_file import read_compiled
 
 if TYPE_CHECKING:
     from tests.support.program import Forge
@@ -111,3 +112,25 @@ def test_another_gpu_than_it_was_built_for_fails_with_the_reason(built: CudaBuil
 def test_a_second_build_has_nothing_to_do(built: CudaBuild) -> None:
     again = built.forge("build", *WISH, "--json", timeout=900)
     assert json.loads(again.stdout)["status"] == "unchanged"
+
+
+@pytest.mark.acceptance
+def test_a_new_release_with_the_indexs_toolkit(
+    tmp_path: Path, make_forge: "Callable[[Path], Forge]"
+) -> None:
+    """CUDA 13 from the package index; what CMake lists is what the plan had read from the tree."""
+    forge = make_forge(tmp_path / "home")
+    wish = ("--vllm", "0.25.1", "--device", "cuda", "--cuda", "13.0", "--gpu-arch", "8.9")
+    done = forge("build", *wish, "--targets", "cumem_allocator", "--json", timeout=3600)
+    assert done.returncode == 0, done.stderr[-4000:]
+    document = json.loads(done.stdout)
+    (build,) = (forge.home / "builds").glob("vllm-0.25.1-*")
+    listed = {name.partition(".")[0]: len(files) for name, files in read_compiled(build).items()}
+    planned = {
+        target["name"]: target["files"] for target in document["plan"]["targets"] if target["files"]
+    }
+    assert {"_C_stable_libtorch", "_moe_C_stable_libtorch", "cumem_allocator"} <= set(planned)
+    assert {name: listed[name] for name in planned} == planned
+    proven = CudaBuild(forge, document).verify()
+    assert proven[0] == ExitCode.DONE, proven[1]
+    shutil.rmtree(forge.home)
