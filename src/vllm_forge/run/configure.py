@@ -68,7 +68,7 @@ def configure(
 
 def _holds(file: Path, said: str) -> bool:
     try:
-        return file.read_text() == said
+        return file.read_bytes() == said.encode()
     except OSError:
         return False
 
