@@ -19,7 +19,16 @@ from vllm_forge.cli.watching import watching
 from vllm_forge.records.built import Built
 from vllm_forge.records.codec import render_json
 from vllm_forge.records.event import Note
-from vllm_forge.records.plan import Compile, Configure, Environment, Plan, Register, Reuse, Source
+from vllm_forge.records.plan import (
+    Compile,
+    Configure,
+    Environment,
+    Plan,
+    Register,
+    Reuse,
+    Source,
+    Specialize,
+)
 from vllm_forge.records.problem import ExitCode
 from vllm_forge.records.receipt import Receipt
 from vllm_forge.records.wishes import Wishes
@@ -211,6 +220,9 @@ def built_of(plan: Plan, receipts: tuple[Receipt, ...]) -> Built:
             if isinstance(action, Reuse)
             for target in action.targets
         },
+        made_for=next(
+            (one.specialization.made_for for one in actions if isinstance(one, Specialize)), None
+        ),
     )
 
 

@@ -21,9 +21,14 @@ def fetch_facts(wish: str, doors: Doors) -> tuple[TreeFacts, Origin]:
     known = facts_of_release(version)
     if known is not None:
         return known, Origin("sdist")
+    return read_fetched(version, doors), Origin("sdist")
+
+
+def read_fetched(version: str, doors: Doors) -> TreeFacts:
+    """A release's facts read from its unpacked sdist."""
     tree = doors.home.source(f"vllm-{version}")
     obtain(Source("sdist", str(tree), version=version), tree, doors)
-    return facts_of_tree(tree, doors), Origin("sdist")
+    return facts_of_tree(tree, doors)
 
 
 def facts_of_git(wish: str, doors: Doors) -> tuple[TreeFacts, Origin]:

@@ -57,6 +57,7 @@ def make_plan(
     """Facts, then decisions, then the plan. Reads; makes nothing but what reading needs."""
     check_spelling(wishes)
     make_home(doors.home.path)
+    checkpoint = wished_checkpoint(wishes)
     machine = read_here_or_file(doors.home, machine_file)
     arch = machine.cpu.arch or "x86_64"
     facts, origin = read_facts(wishes.vllm or DEFAULT_RELEASE, doors)
@@ -76,7 +77,7 @@ def make_plan(
         unpack_into=str(doors.home.system),
         why_release=WISHED_NONE if wishes.vllm is None else wished_release(wishes.vllm),
         install_system_packages=install_system,
-        checkpoint=None if wishes.checkpoint is None else read_checkpoint(wishes.checkpoint),
+        checkpoint=None if checkpoint is None else read_checkpoint(checkpoint),
         variables=_folders_named(facts.release, doors),
         kept=frozenset(path.name for path in doors.home.sources.glob("*/")),
         costs=read_table(),
@@ -87,6 +88,8 @@ def make_plan(
         given = replace(given, offers=read_offers(given, doors))
     if wishes.vllm is None:
         given = choose_release(given)
+    if wishes.specialize is not None and given.facts.reach is None:
+        given = replace(given, facts=read_reaching_facts(given, doors))
     resolution = resolve(given)
     if machine_file is None and any(one.subject == "compiler" for one in resolution.refused):
         machine = replace(machine, offered_gcc=read_offered_gcc(run_command))
@@ -127,6 +130,29 @@ def _made_before(plan: Plan) -> Path | None:
     source = next(action for action in actions if isinstance(action, Source))
     there = source.origin != "tree" and (Path(source.path) / "CMakeLists.txt").is_file()
     return Path(source.path) if there else None
+
+
+def wished_checkpoint(wishes: Wishes) -> Path | None:
+    """The model directory of --checkpoint or --specialize.
+
+    Raises:
+        Problem: exit 2 where they name two.
+    """
+    named = {path.resolve() for path in (wishes.checkpoint, wishes.specialize) if path is not None}
+    if len(named) > 1:
+        raise Problem(
+            f"--specialize {wishes.specialize} and --checkpoint {wishes.checkpoint} are two models",
+            hints=("a specialized build runs the one it is made for: leave --checkpoint out",),
+            exit_code=ExitCode.USAGE,
+        )
+    return wishes.checkpoint or wishes.specialize
+
+
+def read_reaching_facts(given: Given, doors: Doors) -> TreeFacts:
+    """A known release's facts from its own tree: what reaches what is in no table."""
+    from vllm_forge.cli.fetching import read_fetched  # noqa: PLC0415 -- only this asks for the tree
+
+    return read_fetched(given.facts.release.version.value or "", doors)
 
 
 def read_here_or_file(home: Home, machine_file: Path | None) -> Machine:

@@ -9,14 +9,17 @@ from vllm_forge.records.facts import TreeFacts
 from vllm_forge.records.home import Home
 from vllm_forge.records.problem import Problem
 from vllm_forge.records.range_file import RangeFile
+from vllm_forge.records.specialization import MadeFor, Reach
 from vllm_forge.records.torch import MissingName
 from vllm_forge.release import (
+    Question,
     SourceTree,
     TorchNames,
     configure,
     find_missing,
     read_release,
     read_torch_uses,
+    read_unreached,
     read_wheel_names,
 )
 from vllm_forge.run.doors import Doors
@@ -43,7 +46,18 @@ def facts_of_tree(tree: Path, doors: Doors, *, ref: str | None = None) -> TreeFa
         return find_missing(read_torch_uses(source, device, sources), planned, pinned)
 
     configured = answered_by(lambda question: configure(source, question))
-    return TreeFacts(release, configured, missing)
+    reached: dict[tuple[str, str, tuple[str, ...], MadeFor], Reach] = {}
+
+    def reach(
+        device: str, *, nvcc: str, architectures: tuple[str, ...], made_for: MadeFor
+    ) -> Reach:
+        question = Question(device=device, nvcc=nvcc, architectures=architectures)
+        key = (device, nvcc, architectures, made_for)
+        if key not in reached:
+            reached[key] = read_unreached(source, question, made_for)
+        return reached[key]
+
+    return TreeFacts(release, configured, missing, reach)
 
 
 def read_torch_names(version: str, doors: Doors) -> TorchNames | None:

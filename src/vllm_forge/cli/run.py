@@ -193,6 +193,7 @@ def decide(path: Path, env: Path | None, wishes: RunWishes, home: Home) -> Decid
         machine=read_machine(run_command, home=home.path),
         wishes=wishes,
         gpu_arch=built.gpu_arch,
+        made_for=built.made_for,
     )
     return Decided(checkpoint, built, release, choose_run(asked))
 

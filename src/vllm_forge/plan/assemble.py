@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from vllm_forge.plan.fingerprint import fingerprint
 from vllm_forge.plan.steps import Frame, Places, steps_for
 from vllm_forge.records.home import Home
 from vllm_forge.records.plan import Choice, Estimate, Plan, Source
@@ -17,6 +18,7 @@ from vllm_forge.records.resolution import (
     PrecompiledPart,
     Resolution,
 )
+from vllm_forge.records.specialization import MadeFor, Specialization
 from vllm_forge.resolve.room import NEEDED_BYTES, PRECOMPILED_BYTES
 from vllm_forge.resolve.torch import Target
 
@@ -106,14 +108,23 @@ def key_of(build: Build, release: Release, origin: Origin, environment: Path | N
         )
         kind = f"{by}-sm{'_'.join(build.part.gpu_arch.value)}"
     name = f"vllm-{release.version.value}-{kind}-torch{build.torch.value}-py{python}"
+    if build.specialization is not None:
+        name += f"-for{digest_of(build.specialization.value.made_for)}"
     own = [str(part) for part in (origin.path, origin.url, origin.ref, environment) if part]
     if own:
         name += f"-{hashlib.sha256(chr(0).join(own).encode()).hexdigest()[:8]}"
     return name
 
 
+def digest_of(made_for: MadeFor) -> str:
+    """Eight digits of a hash over everything a specialized build is made for."""
+    return fingerprint(made_for)[:8]
+
+
 def _shown(value: object) -> object:
     """Interpreters and compilers are shown by version; their paths stand in the reasons."""
+    if isinstance(value, Specialization):
+        return str(value.made_for)
     if isinstance(value, PlannedProjects):
         return {one.project.name: one.origin for one in value.planned}
     version = getattr(value, "version", None)

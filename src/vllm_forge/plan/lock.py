@@ -20,6 +20,7 @@ OF_ONE_MACHINE = frozenset(
         "CUDA_TOOLKIT_ROOT_DIR",
         "CUDA_HOME",
         "NVCC_THREADS",
+        "CMAKE_PROJECT_TOP_LEVEL_INCLUDES",
         *launcher_definitions(PurePath("launcher"), cuda=True),
     }
 )
@@ -91,6 +92,7 @@ def wishes_of(lock: Lock, wishes: Wishes) -> Wishes:
         gpu_arch=",".join(lock.gpu_arch) or "auto",
         isa=Isa(lock.isa) if lock.isa else Isa.AUTO,
         checkpoint=wishes.checkpoint,
+        specialize=wishes.specialize,
         strategy=_strategy(lock),
         targets=lock.targets,
         reuse=lock.wheel.targets if lock.wheel and lock.toolkit else (),

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
+from typing import Final
 
 from vllm_forge.plan.fingerprint import fingerprint
 from vllm_forge.plan.launcher import launcher_definitions
@@ -22,6 +23,7 @@ from vllm_forge.records.plan import (
     Reuse,
     ReusedTarget,
     Source,
+    Specialize,
     Step,
 )
 from vllm_forge.records.release import Release
@@ -31,6 +33,8 @@ from vllm_forge.records.wishes import Device, Isa
 from vllm_forge.resolve.cuda_facts import minor_of
 from vllm_forge.resolve.isa import SWITCH
 from vllm_forge.resolve.torch import Target, exact_version
+
+SPECIALIZE_FILE: Final = "specialize.cmake"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +115,12 @@ def steps_for(
         reuse = _reuse(reused, build.part.gpu_arch.value, source, places)
         title = f"take {', '.join(reused.members)} out of {reused.wheel.filename}"
         line.add("reuse", title, reuse, "source", "environment")
+    if compiled and build.specialization is not None:
+        special = build.specialization.value
+        count = sum(len(one.files) for one in special.left_out)
+        title = f"leave out {count} files that this checkpoint cannot reach"
+        line.add("specialize", title, Specialize(str(places.cmake), special))
+        ground = (*ground, "specialize")
     if compiled:
         configure = _configure(build, source, places)
         before = ("source", "environment", *ground)
@@ -260,6 +270,8 @@ def _configure(build: Build, source: Source, places: Places) -> Configure:
         "FETCHCONTENT_BASE_DIR": str(places.build / "fetched"),
         **launcher_definitions(places.launcher, cuda=build.device is Device.CUDA),
     }
+    if build.specialization is not None:
+        definitions["CMAKE_PROJECT_TOP_LEVEL_INCLUDES"] = str(places.cmake / SPECIALIZE_FILE)
     variables = {"VLLM_TARGET_DEVICE": build.device.value}
     match build.part:
         case CpuPart(isa=isa):

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from vllm_forge.records.plan import PlannedTarget
+from vllm_forge.records.specialization import MadeFor
 
 FILE_NAME = "forge.json"
 
@@ -16,6 +17,7 @@ class Built:
     `gpu_arch` the compute capabilities it was compiled for. `build` is the folder with build.ninja,
     `toolkit` the prefix of the nvcc that compiled; None where another forge did not say. `reused`
     has the path of each target that came out of a wheel: its extension, else one of its files.
+    `made_for` is the only kind of checkpoint it runs, where it was built with --specialize.
     """
 
     key: str
@@ -32,3 +34,4 @@ class Built:
     build: str | None = None
     toolkit: str | None = None
     reused: Mapping[str, str] = field(default_factory=dict)
+    made_for: MadeFor | None = None

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from vllm_forge.records.release import Configured, Release
+from vllm_forge.records.specialization import MadeFor, Reach
 from vllm_forge.records.torch import MissingName
 
 
@@ -31,10 +32,22 @@ class ReadMissing(Protocol):
     ) -> tuple[MissingName, ...] | None: ...
 
 
+class ReadReach(Protocol):
+    """What one kind of checkpoint cannot reach of that configuration's sources."""
+
+    def __call__(
+        self, device: str, *, nvcc: str, architectures: tuple[str, ...], made_for: MadeFor
+    ) -> Reach: ...
+
+
 @dataclass(frozen=True, slots=True)
 class TreeFacts:
-    """`configured` and `missing` are asked while deciding; they read, and decide nothing."""
+    """`configured` and `missing` are asked while deciding; they read, and decide nothing.
+
+    `reach` needs the tree's own files: None where only the shipped table was read.
+    """
 
     release: Release
     configured: ReadConfigured
     missing: ReadMissing
+    reach: ReadReach | None = None

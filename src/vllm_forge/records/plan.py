@@ -6,6 +6,7 @@ from typing import Any, Literal
 from vllm_forge.records.decision import Reason, Refused
 from vllm_forge.records.project import PlannedProject, Ways
 from vllm_forge.records.reuse import WheelMember
+from vllm_forge.records.specialization import LeftOut, Specialization
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,14 @@ MENDED = "VLLM_FORGE_ARCHITECTURES"
 
 
 @dataclass(frozen=True, slots=True)
+class Specialize:
+    """The files, written into `folder`, by which CMake leaves out what one checkpoint needs not."""
+
+    folder: str
+    specialization: Specialization
+
+
+@dataclass(frozen=True, slots=True)
 class Configure:
     """One CMake configure run. `definitions` are -D values, `variables` environment variables."""
 
@@ -163,6 +172,7 @@ Action = (
     | Source
     | Environment
     | Requirements
+    | Specialize
     | Configure
     | Compile
     | Reuse
@@ -192,7 +202,8 @@ class PlannedTarget:
     """`files` are the sources it compiles, None where the tree alone does not say.
 
     `origin` says whether a built one is compiled, or taken out of the release's wheel (`reuse`);
-    None where it is not built. `why_origin` are the reasons.
+    None where it is not built. `why_origin` are the reasons. `left_out` are the
+    sources that `--specialize` takes off it, by reason.
     """
 
     name: str
@@ -201,6 +212,7 @@ class PlannedTarget:
     files: int | None = None
     origin: Literal["compile", "reuse"] | None = None
     why_origin: tuple[Reason, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

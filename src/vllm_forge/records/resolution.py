@@ -8,6 +8,7 @@ from vllm_forge.records.machine import Compiler, Python, Toolkit
 from vllm_forge.records.plan import PlannedTarget, SystemPackages
 from vllm_forge.records.project import PlannedProject, Ways
 from vllm_forge.records.reuse import Reused
+from vllm_forge.records.specialization import Specialization
 from vllm_forge.records.toolkit import OfferedToolkit
 from vllm_forge.records.wishes import Device, Isa
 
@@ -79,6 +80,7 @@ class Build:
     part: CpuPart | CudaPart | PrecompiledPart
     limits: Limits
     compiler_cache: Chosen[str | None]
+    specialization: Chosen[Specialization] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,8 @@ class Wishes:
     """Compute capabilities to compile for, as 8.9,9.0."""
     checkpoint: Path | None = None
     """A model directory that the build has to run."""
+    specialize: Path | None = None
+    """Leave out the kernels that this checkpoint cannot reach; the build runs no other kind."""
     strategy: Strategy = Strategy.AUTO
     """Compile everything, take the release wheel's extensions, or some of each."""
     isa: Isa = Isa.AUTO

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         read_known_release,
     )
     from vllm_forge.release.question import Question
+    from vllm_forge.release.reaching.left_out import read_unreached
     from vllm_forge.release.source_tree import SourceTree
     from vllm_forge.release.torch_api import find_missing
     from vllm_forge.release.torch_headers import (
@@ -43,6 +44,7 @@ __all__ = [
     "read_release",
     "read_torch_uses",
     "read_torch_wheel",
+    "read_unreached",
     "read_wheel_names",
 ]
 
@@ -58,6 +60,7 @@ MODULES: Final = {
     "read_known_configuration": "known",
     "read_known_missing": "known",
     "read_known_release": "known",
+    "read_unreached": "reaching.left_out",
     "read_release": "tree",
     "read_torch_uses": "torch_uses",
     "read_torch_wheel": "torch_wheel",

@@ -11,6 +11,7 @@ from vllm_forge.resolve.given import Given
 from vllm_forge.resolve.isa import choose_isa
 from vllm_forge.resolve.preflight import judge_torch
 from vllm_forge.resolve.quantization import choose_quantization
+from vllm_forge.resolve.specialize import refuse_specialization_on_cpu
 from vllm_forge.resolve.targets import plan_targets
 
 FILE_BYTES = 2_300_000_000
@@ -56,7 +57,8 @@ def resolve_cpu(given: Given, vllm: Chosen[Any], device: Chosen[Device]) -> Reso
         if given.checkpoint is None
         else choose_quantization(given.checkpoint, given.facts.release, Device.CPU, ())
     )
-    chosen, refused = split(vllm, device, common, torch, isa, *constants, quantization)
+    special = refuse_specialization_on_cpu(given)
+    chosen, refused = split(vllm, device, common, torch, isa, *constants, quantization, special)
     build = None
     if not refused and isinstance(torch, Chosen) and isinstance(isa, Chosen):
         build = common.build(Device.CPU, torch, CpuPart(isa))

@@ -1,5 +1,6 @@
 """Every decision of a CUDA build."""
 
+from dataclasses import replace
 from typing import Any
 
 from vllm_forge.records.decision import Chosen, Decision, Reason, Refused
@@ -7,6 +8,7 @@ from vllm_forge.records.machine import Toolkit
 from vllm_forge.records.plan import PlannedTarget
 from vllm_forge.records.release import Configured
 from vllm_forge.records.resolution import CudaPart, PlannedProjects, Resolution
+from vllm_forge.records.specialization import Specialization
 from vllm_forge.records.wishes import Device, Strategy
 from vllm_forge.resolve.common import decide_common, split
 from vllm_forge.resolve.cuda_facts import host_compiler_limit
@@ -22,6 +24,7 @@ from vllm_forge.resolve.origins import Origins
 from vllm_forge.resolve.preflight import judge_torch
 from vllm_forge.resolve.projects import choose_projects
 from vllm_forge.resolve.quantization import choose_quantization
+from vllm_forge.resolve.specialize import choose_specialization, specialize_targets
 from vllm_forge.resolve.targets import plan_targets
 from vllm_forge.resolve.toolkit import choose_toolkit, lacking_parts, matches
 from vllm_forge.resolve.torch import choose_torch, exact_version, target_of
@@ -56,6 +59,7 @@ def resolve_cuda(given: Given, vllm: Chosen[Any], device: Chosen[Device]) -> Res
     torch_cuda = choose_torch_cuda(carried, wished_torch)
     gpu_arch: Decision[tuple[str, ...]] | None = None
     projects: Decision[PlannedProjects] | None = None
+    specialization: Decision[Specialization] | None = None
     threads: Chosen[int] | None = None
     origins: Origins | None = None
     mends: tuple[Mend, ...] = ()
@@ -80,6 +84,12 @@ def resolve_cuda(given: Given, vllm: Chosen[Any], device: Chosen[Device]) -> Res
             )
             projects = choose_projects(given, configured, origins.targets, origins.unfit)
             compiled = tuple(one for one in origins.targets if one.origin == "compile")
+            specialization = choose_specialization(
+                given, toolkit.value.nvcc or toolkit.value.version, gpu_arch.value, compiled
+            )
+            if isinstance(specialization, Chosen):
+                special = specialization.value
+                origins = replace(origins, targets=specialize_targets(origins.targets, special))
             threads = _choose_threads(given, compiled, gpu_arch.value)
             if isinstance(torch, Chosen):
                 built = {one.name for one in compiled}
@@ -92,7 +102,7 @@ def resolve_cuda(given: Given, vllm: Chosen[Any], device: Chosen[Device]) -> Res
     chosen, refused = split(
         *(vllm, device, common, torch, torch_cuda, toolkit, gpu_arch),
         *(None if origins is None else origins.strategy, projects),
-        *(threads, quantization, _refuse_memory(given)),
+        *(threads, quantization, specialization, _refuse_memory(given)),
     )
     build = None
     if (
@@ -113,6 +123,8 @@ def resolve_cuda(given: Given, vllm: Chosen[Any], device: Chosen[Device]) -> Res
             instead=tuple((mend.wrong, mend.right) for mend in mends),
         )
         build = common.build(Device.CUDA, torch, part)
+        if build is not None and isinstance(specialization, Chosen):
+            build = replace(build, specialization=specialization)
     notes = notes_on_stock(given.facts.release, wished_torch, toolkit)
     if isinstance(gpu_arch, Chosen):
         notes += tuple(note_on_mend(mend, gpu_arch.value) for mend in mends)

@@ -12,6 +12,7 @@ from vllm_forge.records.decision import Chosen, Decision, Reason, Refused
 from vllm_forge.records.machine import Gpu, Machine
 from vllm_forge.records.release import Release
 from vllm_forge.records.run import RunDecision, RunKind, RunPath, RunWishes
+from vllm_forge.records.specialization import MadeFor
 from vllm_forge.resolve.gpu_arch import PTX, runs_on
 from vllm_forge.resolve.match import choose_verdict
 from vllm_forge.resolve.match_kernels import FALLBACK
@@ -23,6 +24,7 @@ from vllm_forge.resolve.run_arguments import (
     refuse_without_tokenizer,
 )
 from vllm_forge.resolve.run_room import choose_tensor_parallel, refuse_without_memory
+from vllm_forge.resolve.specialize import refuse_other_checkpoint
 
 BF16_BYTES: Final = 2
 UNPACKABLE: Final = frozenset(
@@ -35,7 +37,8 @@ UNPACKABLE: Final = frozenset(
 class Asked:
     """The facts. `device` is what the build is for (`cpu`, `cuda`); `parameters` None: unknown.
 
-    `gpu_arch` are the compute capabilities it was compiled for.
+    `gpu_arch` are the compute capabilities it was compiled for, `made_for` the only checkpoints
+    that a specialized build runs.
     """
 
     checkpoint: Checkpoint
@@ -45,6 +48,7 @@ class Asked:
     machine: Machine
     wishes: RunWishes
     gpu_arch: tuple[str, ...] = ()
+    made_for: MadeFor | None = None
 
 
 def choose_run(asked: Asked) -> RunDecision:
@@ -83,8 +87,13 @@ def choose_run_path(asked: Asked) -> Decision[RunPath]:
             "machine.gpus",
         )
         return Refused("path", (why,), ("vllm-forge build --device cpu",))
-    return refuse_other_gpu(asked.gpu_arch, asked.machine.gpus) or choose_path_on_gpu(
-        asked, asked.machine.gpus
+    capabilities = {gpu.capability for gpu in asked.machine.gpus if gpu.capability is not None}
+    return (
+        refuse_other_gpu(asked.gpu_arch, asked.machine.gpus)
+        or refuse_other_checkpoint(
+            asked.made_for, asked.checkpoint, asked.release, tuple(sorted(capabilities))
+        )
+        or choose_path_on_gpu(asked, asked.machine.gpus)
     )
 
 

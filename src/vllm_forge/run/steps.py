@@ -14,6 +14,7 @@ from vllm_forge.records.plan import (
     Requirements,
     Reuse,
     Source,
+    Specialize,
     Step,
     SystemPackages,
 )
@@ -35,7 +36,7 @@ def do_step(step: Step, plan: Plan, doors: Doors, receipts: dict[str, Receipt], 
             return bring(action, site)
         case (Environment() | Requirements() | Register()) as action:
             return furnish(action, site)
-        case (Configure() | Compile()) as action:
+        case (Specialize() | Configure() | Compile()) as action:
             return make_native(action, site)
         case Reuse() as action:
             return reuse(action, site)

@@ -7,7 +7,7 @@ from pathlib import Path
 from time import monotonic
 
 from vllm_forge.records.event import StepProgress
-from vllm_forge.records.plan import Compile, Configure, Environment
+from vllm_forge.records.plan import Compile, Configure, Environment, Specialize
 from vllm_forge.run.caches import CacheWish, Compilers, caching
 from vllm_forge.run.compile import Compiled, Hearers, Kept, Manner, compile_targets
 from vllm_forge.run.doing.bring import PROJECT
@@ -22,6 +22,7 @@ from vllm_forge.run.doing.watching import Seen, watching_ninja, write_cmake_inpu
 from vllm_forge.run.ninja import Progress
 from vllm_forge.run.receipts import made
 from vllm_forge.run.scheduler import RECORD, Snapshot
+from vllm_forge.run.specialize import write_specialization
 from vllm_forge.run.store.keeping import (
     finish_extension,
     keep,
@@ -36,8 +37,11 @@ STORED = "from_store"
 """The fact of a receipt that names the extensions nobody had to make."""
 
 
-def make_native(action: Configure | Compile, site: Site) -> Done:
+def make_native(action: Specialize | Configure | Compile, site: Site) -> Done:
     match action:
+        case Specialize():
+            written = write_specialization(action)
+            return Done(action.folder, tuple(made(path, hashed=True) for path in written))
         case Configure():
             return _configure(site)
         case Compile():
