@@ -84,6 +84,11 @@ def dotted(node: ast.AST | None) -> tuple[str, ...] | None:
     return (node.id, *reversed(parts))
 
 
+def as_statement(value: ast.expr) -> ast.Expr:
+    """An expression where a statement is wanted, at its own place."""
+    return ast.copy_location(ast.Expr(value), value)
+
+
 def has_call(node: ast.AST) -> bool:
     return any(isinstance(inner, ast.Call) for inner in ast.walk(node))
 
@@ -123,7 +128,7 @@ def _collect(  # noqa: C901, PLR0912 -- a table of the kinds of statements
                     module.eager += other
             case ast.With(items=items, body=inner):
                 for item in items:
-                    _run(module, ast.Expr(item.context_expr), at_import=at_import)
+                    _run(module, as_statement(item.context_expr), at_import=at_import)
                 _collect(module, inner, at_import=at_import)
             case ast.Try():
                 for block in blocks_of(statement):

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, NamedTuple
 
-from vllm_forge.release.reaching.python_module import PythonModule
+from vllm_forge.release.reaching.python_module import PythonModule, as_statement
 from vllm_forge.release.reaching.python_names import PACKAGE, Definition, Names
 from vllm_forge.release.reaching.python_tests import Guards, Known
 
@@ -78,7 +78,7 @@ class Walk:
         if module is None:
             return
         for attribute, value in module.attributes:
-            later = ast.copy_location(ast.Expr(value), value)
+            later = as_statement(value)
             self.sleep(Key(ATTRIBUTE, attribute), partial(self.visit, self, module, None, later))
         self._queue += [
             partial(self.visit, self, module, None, statement) for statement in module.eager
