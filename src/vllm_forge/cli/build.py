@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from vllm_forge.cli.common import Common, environment, put, put_json, say, show
-from vllm_forge.cli.doors import open_doors, with_store
+from vllm_forge.cli.doors import open_doors_of, with_store
 from vllm_forge.cli.locking import plan_locked
 from vllm_forge.cli.plan import exit_code_of, show_plan
 from vllm_forge.cli.planning import make_plan
@@ -129,7 +129,7 @@ def build_document(
     """Plan and execute; None when only the plan was to be shown."""
     began = datetime.now(UTC)
     with watching(quiet=common.quiet or dry_run) as emit:
-        doors = with_store(open_doors(common.place, emit, offline=wishes.offline), wishes.store)
+        doors = with_store(open_doors_of(wishes, common.place, emit), wishes.store)
         made = _plan(wishes, doors, extras)
         if dry_run:
             show_plan(made, common, explain=False)

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from vllm_forge.cli.build import Extras, build_document, built_of
 from vllm_forge.cli.common import Common, put, say
-from vllm_forge.cli.doors import open_doors
+from vllm_forge.cli.doors import open_doors_of
 from vllm_forge.cli.planning import DEFAULT_RELEASE, make_plan
 from vllm_forge.cli.watching import watching
 from vllm_forge.records.codec import render_json
@@ -110,7 +110,7 @@ class _Loop:
         self._wishes = wishes
         self._common = common
         self._plan: Plan | None = None
-        self._doors = open_doors(common.place, lambda _event: None, offline=wishes.offline)
+        self._doors = open_doors_of(wishes, common.place, lambda _event: None)
 
     def say(self, line: str) -> None:
         if not self._common.quiet:

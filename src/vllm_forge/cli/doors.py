@@ -7,6 +7,8 @@ from time import monotonic
 from vllm_forge.cli.common import environment
 from vllm_forge.records.event import Emit, Note
 from vllm_forge.records.home import Home
+from vllm_forge.records.problem import ExitCode, Problem
+from vllm_forge.records.wishes import Wishes
 from vllm_forge.run.doors import Doors
 from vllm_forge.run.index import read_index_settings
 from vllm_forge.run.network import Network
@@ -36,3 +38,17 @@ def with_store(doors: Doors, named: str | None) -> Doors:
 
     store = open_store(doors.home, named, doors.environ, note=note, only_folders=doors.offline)
     return replace(doors, store=store)
+
+
+def open_doors_of(wishes: Wishes, home: Home, emit: Emit) -> Doors:
+    """As the wishes say: offline or not, and the folders packages come from besides the index.
+
+    Raises:
+        Problem: exit 2 for a folder that is not there.
+    """
+    doors = open_doors(home, emit, offline=wishes.offline)
+    for folder in wishes.find_links:
+        if not folder.is_dir():
+            raise Problem(f"--find-links {folder}: no such folder", exit_code=ExitCode.USAGE)
+    links = tuple(str(folder.absolute()) for folder in wishes.find_links)
+    return replace(doors, settings=replace(doors.settings, given_links=links))

@@ -6,11 +6,11 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from vllm_forge.cli.common import Common, put_json, show
-from vllm_forge.cli.doors import open_doors
+from vllm_forge.cli.doors import open_doors_of
 from vllm_forge.cli.planning import make_plan
 from vllm_forge.records.codec import render_json
 from vllm_forge.records.plan import Plan
-from vllm_forge.records.problem import ExitCode
+from vllm_forge.records.problem import ExitCode, Problem
 from vllm_forge.records.wishes import Wishes
 from vllm_forge.run.files import write_atomically
 from vllm_forge.show.plan import render_plan
@@ -35,7 +35,13 @@ def plan(
     lock
         Write everything pinned into this file, for `build --locked`.
     """
-    doors = open_doors(common.place, lambda _event: None, offline=wishes.offline)
+    if lock is not None and wishes.torch_from is not None:
+        raise Problem(
+            "what --torch-from lends cannot be locked: it has no hash",
+            hints=("lock without --torch-from, or build without a lock",),
+            exit_code=ExitCode.USAGE,
+        )
+    doors = open_doors_of(wishes, common.place, lambda _event: None)
     planned = make_plan(wishes, doors, machine_file=machine)
     if lock is not None and planned.plan.status == "ok":
         from vllm_forge.cli.locking import lock_of  # noqa: PLC0415 -- only a lock resolves packages

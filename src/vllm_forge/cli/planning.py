@@ -10,10 +10,12 @@ from vllm_forge.cli.tree_facts import facts_of_release
 from vllm_forge.plan.assemble import Origin, Setting, assemble
 from vllm_forge.probe import parse_machine, read_machine
 from vllm_forge.probe.cuda_tables import read_cuda_table
+from vllm_forge.probe.lent import read_lent
 from vllm_forge.probe.system import read_offered_gcc
 from vllm_forge.records.decision import Chosen, Reason
 from vllm_forge.records.facts import TreeFacts
 from vllm_forge.records.home import Home
+from vllm_forge.records.lent import Lent
 from vllm_forge.records.machine import Machine
 from vllm_forge.records.plan import Plan, Reuse, Source
 from vllm_forge.records.problem import ExitCode, Problem
@@ -83,6 +85,7 @@ def make_plan(
         costs=read_table(),
         published=published_for(arch, doors),
         edits=_edits(origin, doors),
+        lent=None if wishes.torch_from is None else _lent(wishes.torch_from, machine_file),
     )
     if machine_file is None:
         given = replace(given, offers=read_offers(given, doors))
@@ -100,6 +103,7 @@ def make_plan(
         environment=wishes.env.absolute() if wishes.env else None,
         arch=arch,
         locked=locked,
+        without=wishes.without,
     )
     plan = assemble(resolution, given.facts.release, origin, setting)
     made = _made_before(plan)
@@ -185,6 +189,16 @@ def read_facts(wish: str, doors: Doors) -> tuple[TreeFacts, Origin]:
     from vllm_forge.cli.fetching import fetch_facts  # noqa: PLC0415 -- a known release asks nobody
 
     return fetch_facts(wish, doors)
+
+
+def _lent(named: str, machine_file: Path | None) -> Lent:
+    if machine_file is not None:
+        raise Problem(
+            "--torch-from names an interpreter of this machine, --machine another machine",
+            hints=("leave one of them out",),
+            exit_code=ExitCode.USAGE,
+        )
+    return read_lent(named, run_command)
 
 
 def _folders_named(release: Release, doors: Doors) -> dict[str, str]:

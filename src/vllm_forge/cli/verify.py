@@ -20,7 +20,13 @@ from vllm_forge.verify.environment import prove_import
 from vllm_forge.verify.generation import prove_generation
 
 STUB = "lib64/stubs/libcuda.so"
-SITE_PACKAGES = "import json, sysconfig; print(json.dumps(sysconfig.get_paths()['purelib']))"
+SITE_PACKAGES = """
+import importlib.util, json, os, sysconfig
+torch = importlib.util.find_spec("torch")
+here = os.path.dirname(os.path.dirname(torch.origin)) if torch and torch.origin else None
+print(json.dumps(here or sysconfig.get_paths()["purelib"]))
+"""
+"""Where torch lies: in the environment, or where an interpreter lends it (nothing is imported)."""
 
 
 @dataclass(frozen=True, slots=True)

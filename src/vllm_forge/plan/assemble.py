@@ -38,12 +38,14 @@ class Setting:
     """Where a plan is made for: the home, an environment folder of the user's, the machine's arch.
 
     `locked` is a lock's requirements file; without one the requirements are resolved when built.
+    `without` names requirements of the tree that the user leaves out.
     """
 
     home: Home
     environment: Path | None
     arch: str
     locked: str | None = None
+    without: tuple[str, ...] = ()
 
 
 def assemble(resolution: Resolution, release: Release, origin: Origin, setting: Setting) -> Plan:
@@ -74,7 +76,8 @@ def assemble(resolution: Resolution, release: Release, origin: Origin, setting: 
     )
     environment = setting.environment or home.environment(key)
     places = Places(environment, home.build(key), home.cmake(key), home.launcher)
-    frame = Frame(places, Target(setting.arch, build.python.value.version), setting.locked)
+    target = Target(setting.arch, build.python.value.version)
+    frame = Frame(places, target, setting.locked, setting.without)
     return Plan(
         status="ok",
         key=key,
@@ -94,8 +97,8 @@ def assemble(resolution: Resolution, release: Release, origin: Origin, setting: 
 def key_of(build: Build, release: Release, origin: Origin, environment: Path | None) -> str:
     """A readable name for one environment: equal wishes on one machine make the same one.
 
-    A tree of the user's, a git revision, or a folder named for the environment adds eight digits
-    of a hash, so that two of them never share a build folder.
+    A tree of the user's, a git revision, a folder named for the environment, or an interpreter that
+    lends its torch adds eight digits of a hash, so that two of them never share a build folder.
     """
     python = ".".join(build.python.value.version.split(".")[:2])
     if isinstance(build.part, CpuPart):
@@ -110,7 +113,8 @@ def key_of(build: Build, release: Release, origin: Origin, environment: Path | N
     name = f"vllm-{release.version.value}-{kind}-torch{build.torch.value}-py{python}"
     if build.specialization is not None:
         name += f"-for{digest_of(build.specialization.value.made_for)}"
-    own = [str(part) for part in (origin.path, origin.url, origin.ref, environment) if part]
+    lender = None if build.lent is None else build.lent.python
+    own = [str(part) for part in (origin.path, origin.url, origin.ref, environment, lender) if part]
     if own:
         name += f"-{hashlib.sha256(chr(0).join(own).encode()).hexdigest()[:8]}"
     return name

@@ -102,6 +102,7 @@ def wishes_of(lock: Lock, wishes: Wishes) -> Wishes:
         memory=wishes.memory,
         compiler_cache=wishes.compiler_cache,
         env=wishes.env,
+        find_links=wishes.find_links,
         offline=wishes.offline,
     )
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
 
 from vllm_forge.records.release import RequirementLine
 from vllm_forge.resolve.torch import Target
@@ -26,12 +27,15 @@ def select_requirements(
     target: Target,
     *,
     torch_is_pinned_one: bool,
+    without: Sequence[str] = (),
 ) -> Selected:
     """Markers judged for the planned environment; torch itself left to the constraint.
 
     Local versions (`==2.6.0+cpu`) are dropped from torch-bound pins, whose builds the index may not
-    have; with another torch than the tree's, those pins go and torch's own pin decides.
+    have; with another torch than the tree's, those pins go and torch's own pin decides. `without`
+    names those that the user leaves out.
     """
+    unwanted = {canonicalize_name(name) for name in without}
     lines: list[str] = []
     dropped: list[str] = []
     for line in requirements:
@@ -45,6 +49,9 @@ def select_requirements(
             continue
         if name == "torch":
             dropped.append(f"{line.requirement}: the proven torch stays ({line.source})")
+            continue
+        if canonicalize_name(name) in unwanted:
+            dropped.append(f"{line.requirement}: --without ({line.source})")
             continue
         requirement.marker = None
         if name in TORCH_BOUND and requirement.specifier and not torch_is_pinned_one:

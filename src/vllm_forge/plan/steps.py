@@ -53,11 +53,15 @@ class Places:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What the steps are set in: folders, the environment markers are judged for, a lock's text."""
+    """What the steps are set in: folders, the environment markers are judged for, a lock's text.
+
+    `without` names requirements that the user leaves out.
+    """
 
     places: Places
     target: Target
     locked: str | None = None
+    without: tuple[str, ...] = ()
 
 
 class Line:
@@ -101,8 +105,8 @@ def steps_for(
     python = build.python.value
     line.add(
         "environment",
-        f"Python {python.version} with torch {torch}",
-        Environment(str(places.environment), python.path, torch, _torch_cuda(build)),
+        f"Python {python.version} with {_torch_title(build)}",
+        Environment(str(places.environment), python.path, torch, _torch_cuda(build), build.lent),
     )
     line.add(
         "requirements",
@@ -224,6 +228,12 @@ def version_of(build: Build, release: Release, *, compiles: bool = True) -> str:
     return f"{version}{'.' if '+' in version else '+'}{local}"
 
 
+def _torch_title(build: Build) -> str:
+    if build.lent is None:
+        return f"torch {build.torch.value}"
+    return f"the torch {build.lent.torch} of {build.lent.python}"
+
+
 def _torch_cuda(build: Build) -> str | None:
     match build.part:
         case CpuPart():
@@ -240,10 +250,16 @@ def _requirements(build: Build, release: Release, frame: Frame) -> Requirements:
     }
     exact = build.torch.value in pinned
     run = select_requirements(
-        release.requirements.get(build.device.value, ()), frame.target, torch_is_pinned_one=exact
+        release.requirements.get(build.device.value, ()),
+        frame.target,
+        torch_is_pinned_one=exact,
+        without=frame.without,
     )
     compiled = select_requirements(
-        release.build_requirements, frame.target, torch_is_pinned_one=exact
+        release.build_requirements,
+        frame.target,
+        torch_is_pinned_one=exact,
+        without=frame.without,
     )
     return Requirements(
         str(frame.places.environment),
@@ -251,6 +267,7 @@ def _requirements(build: Build, release: Release, frame: Frame) -> Requirements:
         compiled.lines,
         (*run.dropped, *compiled.dropped),
         locked=frame.locked,
+        lent=build.lent,
     )
 
 

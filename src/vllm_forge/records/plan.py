@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from vllm_forge.records.decision import Reason, Refused
+from vllm_forge.records.lent import Lent
 from vllm_forge.records.project import PlannedProject, Ways
 from vllm_forge.records.reuse import WheelMember
 from vllm_forge.records.specialization import LeftOut, Specialization
@@ -65,6 +66,8 @@ class Environment:
     torch: str
     torch_cuda: str | None
     """What `torch.version.cuda` has to be; None: not known before, recorded after."""
+    lent: Lent | None = None
+    """The interpreter whose packages it shows, torch among them; None: torch is installed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,8 @@ class Requirements:
     as_of_release: bool = True
     locked: str | None = None
     """A lock's packages with their hashes; then nothing is resolved."""
+    lent: Lent | None = None
+    """The interpreter whose packages are taken where they satisfy."""
 
 
 HOOK = "CMAKE_PROJECT_INCLUDE"

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vllm_forge.records.decision import Chosen, Refused
+from vllm_forge.records.lent import Lent
 from vllm_forge.records.machine import Compiler, Python, Toolkit
 from vllm_forge.records.plan import PlannedTarget, SystemPackages
 from vllm_forge.records.project import PlannedProject, Ways
@@ -81,6 +82,7 @@ class Build:
     limits: Limits
     compiler_cache: Chosen[str | None]
     specialization: Chosen[Specialization] | None = None
+    lent: Lent | None = None
 
 
 @dataclass(frozen=True, slots=True)

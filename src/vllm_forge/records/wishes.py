@@ -43,6 +43,8 @@ class Wishes:
     """CUDA toolkit version to compile with, as 12.4."""
     torch: str | None = None
     """torch version, as 2.7.1."""
+    torch_from: str | None = None
+    """Interpreter (path, or name on PATH) whose torch and other packages are used as they are."""
     python: str | None = None
     """Python version, as 3.11, or the path of an interpreter."""
     gpu_arch: str = "auto"
@@ -73,5 +75,9 @@ class Wishes:
     """URL that takes the place of the scheme and host of every fetched project."""
     store: str | None = None
     """Folders or URLs to share compiled extensions through, after the home's own; or none."""
+    without: tuple[str, ...] = ()
+    """Requirements of the tree to leave out, by name; what needs them in vLLM will not work."""
+    find_links: tuple[Path, ...] = ()
+    """Folders of wheels and sdists to take packages from, besides the index."""
     offline: bool = False
     """Use nothing but what is already here."""

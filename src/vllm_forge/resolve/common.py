@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vllm_forge.records.decision import Chosen, Decision, Refused
+from vllm_forge.records.lent import Lent
 from vllm_forge.records.machine import Compiler, Python
 from vllm_forge.records.plan import SystemPackages
 from vllm_forge.records.resolution import Build, CpuPart, CudaPart, Limits
@@ -12,6 +13,7 @@ from vllm_forge.resolve.compiler import choose_compiler
 from vllm_forge.resolve.compiler_cache import choose_compiler_cache
 from vllm_forge.resolve.given import Given
 from vllm_forge.resolve.jobs import choose_jobs
+from vllm_forge.resolve.lent import choose_lent_python, choose_lent_torch
 from vllm_forge.resolve.python import choose_python
 from vllm_forge.resolve.room import refuse_without_room
 from vllm_forge.resolve.size import parse_size
@@ -31,6 +33,7 @@ class CommonDecisions:
     room: Refused | None
     limits: Limits
     compiler_cache: Decision[str | None]
+    lent: Lent | None = None
 
     def build(self, device: Device, torch: Chosen[str], part: CpuPart | CudaPart) -> Build | None:
         """None as long as one of them is refused."""
@@ -44,7 +47,8 @@ class CommonDecisions:
                 compiler_cache=Chosen() as cache,
             ):
                 return Build(
-                    device, python, torch, compiler, jobs, system, part, self.limits, cache
+                    *(device, python, torch, compiler, jobs, system, part, self.limits),
+                    *(cache, self.lent),
                 )
             case _:
                 return None
@@ -60,11 +64,21 @@ def decide_common(
         memory_bytes=parse_size(wishes.memory) if wishes.memory else None,
         cache_wished=wishes.compiler_cache is not CompilerCache.AUTO,
     )
-    python = choose_python(wishes, machine, release)
+    lent = given.lent
+    python = (
+        choose_python(wishes, machine, release)
+        if lent is None
+        else choose_lent_python(wishes, lent, release)
+    )
     torch: Decision[str] | None = None
     system: Decision[SystemPackages | None] | None = None
     if isinstance(python, Chosen):
-        torch = choose_torch(wishes, device, target_of(machine, python.value), release)
+        target = target_of(machine, python.value)
+        torch = (
+            choose_torch(wishes, device, target, release)
+            if lent is None
+            else choose_lent_torch(wishes, device, target, release, lent)
+        )
         system = choose_system_packages(
             machine,
             python.value,
@@ -83,6 +97,7 @@ def decide_common(
         room=refuse_without_room(machine, device),
         limits=limits,
         compiler_cache=choose_compiler_cache(wishes.compiler_cache, machine.tools),
+        lent=lent,
     )
 
 

@@ -8,6 +8,7 @@ from vllm_forge.records.machine import Toolkit
 from vllm_forge.records.plan import PlannedTarget
 from vllm_forge.records.release import Configured
 from vllm_forge.records.resolution import CudaPart, PlannedProjects, Resolution
+from vllm_forge.records.sourced import Sourced
 from vllm_forge.records.specialization import Specialization
 from vllm_forge.records.wishes import Device, Strategy
 from vllm_forge.resolve.common import decide_common, split
@@ -17,6 +18,7 @@ from vllm_forge.resolve.foreseen import foresee_files
 from vllm_forge.resolve.given import Given
 from vllm_forge.resolve.gpu_arch import choose_gpu_arch, parse_gpu_arch, plain, tree_archs
 from vllm_forge.resolve.judging import decide_origins
+from vllm_forge.resolve.lent import lent_cuda
 from vllm_forge.resolve.mends import Mend, choose_mends, note_on_mend
 from vllm_forge.resolve.notes import notes_on_stock
 from vllm_forge.resolve.nvcc_threads import choose_nvcc_threads
@@ -40,7 +42,7 @@ HEAVIEST_FILE_BYTES = 7_500_000_000
 def resolve_cuda(given: Given, vllm: Chosen[Any], device: Chosen[Device]) -> Resolution:
     """Toolkit → architectures → what CMake would do → targets → whether torch has every name."""
     wished_torch = torch_before_python(given)
-    carried = read_torch_cuda(wished_torch, given.torches)
+    carried = _carried_cuda(given, wished_torch)
     toolkit = choose_toolkit(
         given.wishes.cuda, given.machine, carried, _asked_archs(given), given.cuda, given.offers
     )
@@ -147,7 +149,7 @@ def missing_toolkits(given: Given) -> tuple[tuple[str, ...], ...]:
     elif given.wishes.vllm is None and given.checkpoint is not None:
         asked = {torch.cuda.split(".")[0]: (torch.cuda,) for torch in given.torches if torch.cuda}
     else:
-        carried = read_torch_cuda(torch_before_python(given), given.torches).value
+        carried = _carried_cuda(given, torch_before_python(given)).value
         asked = {carried: (carried,)} if carried else {}
     toolkits = given.machine.toolkits or ()
     here = [toolkit for toolkit in toolkits if not lacking_parts(toolkit, given.machine)]
@@ -162,8 +164,16 @@ def missing_toolkits(given: Given) -> tuple[tuple[str, ...], ...]:
     )
 
 
+def _carried_cuda(given: Given, torch: str) -> Sourced[str]:
+    if given.lent is not None:
+        return lent_cuda(given.lent)
+    return read_torch_cuda(torch, given.torches)
+
+
 def torch_before_python(given: Given) -> str:
     """The torch that will be chosen; markers of a CUDA pin do not depend on the Python found."""
+    if given.lent is not None:
+        return given.lent.public_torch
     if given.wishes.torch is not None:
         return given.wishes.torch
     for pin in given.facts.release.torch:

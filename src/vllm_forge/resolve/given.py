@@ -7,6 +7,7 @@ from vllm_forge.records.checkpoint import Checkpoint
 from vllm_forge.records.cuda import CudaTable
 from vllm_forge.records.decision import Reason
 from vllm_forge.records.facts import TreeFacts
+from vllm_forge.records.lent import Lent
 from vllm_forge.records.machine import Machine
 from vllm_forge.records.release import Configured
 from vllm_forge.records.reuse import ReadEdits, ReadPublished, ReleaseWheel
@@ -38,6 +39,7 @@ class Given:
     folders of fetched projects; `kept` the names of projects that were fetched before. `costs` is
     the shipped table of measured compiles. `published` finds the wheel of a release, `edits` what
     the tree changed of it; they are asked only where something may be taken out of that wheel.
+    `lent` is the interpreter whose torch is used.
     """
 
     wishes: Wishes
@@ -58,6 +60,7 @@ class Given:
     costs: tuple[Measured, ...] = ()
     published: ReadPublished = nothing_published
     edits: ReadEdits = no_edits
+    lent: Lent | None = None
 
 
 def wished_release(version: str) -> Reason:

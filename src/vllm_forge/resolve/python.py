@@ -24,30 +24,32 @@ def choose_python(wishes: Wishes, machine: Machine, release: Release) -> Decisio
         )
     if machine.pythons is None:
         return Refused("python", (Reason("the machine's Pythons are unknown", "machine.pythons"),))
-    within = [python for python in machine.pythons if _fits(python.version, allowed)]
-    wished = [python for python in within if _is(python, wishes.python)]
+    within = [python for python in machine.pythons if fits(python.version, allowed)]
+    suitable = [python for python in within if wished(python, wishes.python)]
     because = [
         Reason(f"vLLM {release.version.value} allows Python {allowed}", release.python.source)
     ]
     if wishes.python is not None:
         because.append(Reason(f"--python {wishes.python}", "the command line"))
-    if not wished:
+    if not suitable:
         return Refused(
             "python", (*because, _what_there_is(machine, wishes)), _ways_out(within, allowed)
         )
-    best = max(wished, key=lambda python: (python.headers is not False, Version(python.version)))
+    best = max(suitable, key=lambda python: (python.headers is not False, Version(python.version)))
     because.append(Reason(f"{best.path} is {best.version}", "asked by running it"))
     return Chosen("python", best, tuple(because))
 
 
-def _fits(version: str, allowed: str) -> bool:
+def fits(version: str, allowed: str) -> bool:
+    """Whether a Python version is in the tree's range."""
     try:
         return Version(version) in SpecifierSet(allowed)
     except InvalidSpecifier:
         return False
 
 
-def _is(python: Python, wish: str | None) -> bool:
+def wished(python: Python, wish: str | None) -> bool:
+    """Whether it is what --python names: a version, its beginning, or a path."""
     if wish is None:
         return True
     if "/" in wish:
@@ -68,7 +70,7 @@ def _ways_out(within: list[Python], allowed: str) -> tuple[str, ...]:
             f"--python {version}"
             for version in sorted({_minor(python) for python in within}, key=Version, reverse=True)
         )
-    newest = max((minor for minor in range(9, 20) if _fits(f"3.{minor}.9", allowed)), default=None)
+    newest = max((minor for minor in range(9, 20) if fits(f"3.{minor}.9", allowed)), default=None)
     if newest is None:
         return ()
     return (

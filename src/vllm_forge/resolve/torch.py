@@ -49,7 +49,7 @@ def choose_torch(wishes: Wishes, device: Device, target: Target, release: Releas
     index decides which build it has. A pin of the build system that differs is what plain
     `pip install -e .` would have compiled against.
     """
-    pins = [pin for pin in release.torch if pin.role == device.value and target.holds(pin.marker)]
+    pins = pins_for(release, device, target)
     pinned = next((pin for pin in pins if exact_version(pin)), None)
     build = next((pin for pin in release.torch if pin.role == "build" and exact_version(pin)), None)
     if wishes.torch is not None:
@@ -72,6 +72,11 @@ def choose_torch(wishes: Wishes, device: Device, target: Target, release: Releas
             )
         )
     return Chosen("torch", str(version), tuple(because))
+
+
+def pins_for(release: Release, device: Device, target: Target) -> list[TorchPin]:
+    """What the tree asks of torch for that device there."""
+    return [pin for pin in release.torch if pin.role == device.value and target.holds(pin.marker)]
 
 
 def exact_version(pin: TorchPin) -> str | None:

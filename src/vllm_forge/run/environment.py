@@ -13,6 +13,13 @@ from vllm_forge.records.doors import RunCommand
 from vllm_forge.records.plan import Environment, Requirements
 from vllm_forge.records.problem import Problem
 from vllm_forge.run.files import write_atomically
+from vllm_forge.run.lending import (
+    as_preferences,
+    read_packages,
+    refuse_own_torch,
+    show_packages,
+    without_lent,
+)
 from vllm_forge.run.uv import Uv, resolve_as_of
 
 CONSTRAINTS = "forge-constraints.txt"
@@ -48,6 +55,11 @@ def python_of(environment: Path) -> Path:
     return environment / "bin" / "python"
 
 
+def site_packages_of(environment: Path) -> Path:
+    """The environment's own package folder."""
+    return next((environment / "lib").glob("python3.*/site-packages"))
+
+
 def package_folders(environment: Path) -> tuple[Path, ...]:
     """Folders that packages brought; an upgrade by the user keeps their names, a loss does not.
 
@@ -64,11 +76,16 @@ def make_environment(action: Environment, uv: Uv) -> Path:
     """A fresh environment with pip and torch; what stood in its place before is cleared.
 
     pip is in it because people use it there: its constraint file (a venv's own pip.conf) names the
-    torch that the extensions were compiled for, so that no later install swaps it.
+    torch that the extensions were compiled for, so that no later install swaps it. With a lent
+    torch nothing is installed: that interpreter's packages are shown, its pip among them.
     """
     path = Path(action.path)
-    new = ("venv", "--clear", "--seed", "--no-project", "--python", action.python, path)
+    seed = () if action.lent else ("--seed",)
+    new = ("venv", "--clear", *seed, "--no-project", "--python", action.python, path)
     uv(*new, failed=f"the environment {path} could not be made")
+    if action.lent is not None:
+        show_packages(action.lent, site_packages_of(path))
+        return path
     torch = f"torch=={action.torch}"
     uv(
         *("pip", "install", "--python", python_of(path), torch),
@@ -113,6 +130,8 @@ def prove_torch(action: Environment, run: RunCommand) -> TorchProof:
             f"torch {proof.version} carries CUDA {proof.cuda}, the plan has {action.torch_cuda}",
             hints=("plan again: the index has another build of it than the table says",),
         )
+    if action.lent is not None:
+        refuse_own_torch(site_packages_of(Path(action.path)), action.lent)
     constraints = Path(action.path) / CONSTRAINTS
     # pip compares the metadata's version, which is 2.6.0 where torch itself says 2.6.0+cu124.
     write_atomically(constraints, f"torch=={installed}\n")
@@ -140,6 +159,7 @@ def install_requirements(
     torch: str,
     published: str | None,
     on_note: Callable[[str], None],
+    run: RunCommand,
 ) -> Path:
     """Resolve the requirements with hashes, install exactly that set, and keep it as a file.
 
@@ -156,6 +176,11 @@ def install_requirements(
     limits = environment / "forge-resolve-constraints.txt"
     write_atomically(limits, f"torch=={torch}\n")
     resolved = environment / RESOLVED
+    lent = None
+    if action.lent is not None:
+        lent = read_packages(action.lent, environment / "forge-lent", run)
+        uv = uv.with_links(lent.links)
+        write_atomically(resolved, as_preferences(lent))
 
     def resolve(client: Uv, *date: str) -> None:
         client(
@@ -165,7 +190,14 @@ def install_requirements(
             failed="the tree's requirements have no common solution",
         )
 
-    client = resolve_as_of(resolve, uv, published if action.as_of_release else None, on_note)
+    if lent is None:
+        client = resolve_as_of(resolve, uv, published if action.as_of_release else None, on_note)
+    else:
+        # What is there has no upload date and would count as too new for any day.
+        client = uv
+        resolve(client)
+    if lent is not None:
+        write_atomically(resolved, without_lent(resolved.read_text(), lent))
     exact = environment / "forge-install.txt"
     write_atomically(exact, without_project(resolved.read_text(), "torch"))
     # uv believes a package's metadata; where its files are gone, it would leave the hole.
@@ -178,6 +210,8 @@ def install_requirements(
         *("--constraint", environment / CONSTRAINTS),
         failed="the tree's requirements could not be installed",
     )
+    if action.lent is not None:
+        refuse_own_torch(site_packages_of(environment), action.lent)
     return resolved
 
 

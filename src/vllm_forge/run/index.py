@@ -35,7 +35,8 @@ SIMPLE_JSON: Final = "application/vnd.pypi.simple.v1+json"
 @dataclass(frozen=True, slots=True)
 class IndexSettings:
     """`source` says where `url` was read. `extra` and `find_links` come from pip's settings only;
-    uv reads its own by itself. `certificate` is a bundle that pip trusts.
+    uv reads its own by itself. `certificate` is a bundle that pip trusts. `given_links` are folders
+    that the command line names.
     """  # noqa: D205 -- three facts, no headline
 
     url: str
@@ -43,6 +44,7 @@ class IndexSettings:
     extra: tuple[str, ...] = ()
     find_links: tuple[str, ...] = ()
     certificate: str | None = None
+    given_links: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +118,10 @@ def uv_environment(settings: IndexSettings, environ: Mapping[str, str]) -> dict[
         variables["UV_INDEX"] = " ".join(extra)
         variables["UV_INDEX_STRATEGY"] = "unsafe-best-match"
     links = [place for place in settings.find_links if _exists(place)]
-    if links and "UV_FIND_LINKS" not in environ:
-        variables["UV_FIND_LINKS"] = ",".join(links)
+    configured = environ.get("UV_FIND_LINKS") or ",".join(links)
+    if configured or settings.given_links:
+        every = (*settings.given_links, *([configured] if configured else []))
+        variables["UV_FIND_LINKS"] = ",".join(every)
     if settings.certificate and "SSL_CERT_FILE" not in environ:
         variables["SSL_CERT_FILE"] = settings.certificate
     elif "SSL_CERT_FILE" not in environ and _has_system_certificates():

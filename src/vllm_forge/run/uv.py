@@ -42,6 +42,12 @@ class Uv:
         fewer = {name: value for name, value in self.variables.items() if name not in EXTRA_INDEXES}
         return replace(self, variables=fewer)
 
+    def with_links(self, folder: Path) -> "Uv":
+        """The same, seeing the packages in `folder` too (an option would hide the variable's)."""
+        seen = self.variables.get("UV_FIND_LINKS")
+        links = f"{folder},{seen}" if seen else str(folder)
+        return replace(self, variables={**self.variables, "UV_FIND_LINKS": links})
+
     def __call__(self, *words: str | Path, failed: str) -> None:
         """Run `uv WORDS`.
 

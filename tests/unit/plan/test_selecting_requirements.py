@@ -52,3 +52,10 @@ def test_one_line_for_what_is_said_twice() -> None:
 
 def test_what_is_no_requirement_is_told() -> None:
     assert select("./local")[1] == ["./local: not a requirement (cpu.txt:1)"]
+
+
+def test_what_the_user_leaves_out() -> None:
+    lines = [RequirementLine(line, f"cuda.txt:{n}") for n, line in enumerate(("a_b==1", "c"), 1)]
+    chosen = select_requirements(lines, TARGET, torch_is_pinned_one=True, without=("A-B", "d"))
+    assert chosen.lines == ("c",)
+    assert chosen.dropped == ("a_b==1: --without (cuda.txt:1)",)

@@ -61,6 +61,7 @@ def _requirements(action: Requirements, site: Site) -> Done:
         torch=site.facts["torch"] or "",
         published=site.facts.get("published"),
         on_note=site.note,
+        run=site.doors.run,
     )
     count = sum(1 for line in resolved.read_text().splitlines() if line[:1].isalnum())
     folders = package_folders(Path(action.environment))
