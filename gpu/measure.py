@@ -21,7 +21,7 @@ import numpy as np
 
 HERE = Path(__file__).parent
 GPU_SHARE = 0.1
-"""Several engines share the card; each gets its cache by bytes, so that none measures the others."""
+"""Several engines share the card; each gets its cache by bytes: none measures the others."""
 NAMES = ("quantized", "bf16", "reference")
 LINES = re.compile(r"(kernel|Marlin|marlin|attention backend|ATTN|backend|quantiz)", re.IGNORECASE)
 
@@ -157,7 +157,7 @@ def run(words: list[Any], log: Path) -> str | None:
         check=False,
         text=True,
         timeout=240,
-        cwd="/tmp",
+        cwd=log.parent,
         env=os.environ,
     )
     log.write_text(f"{done.stderr}\n{done.stdout}")

@@ -5,7 +5,7 @@
 set -uo pipefail
 PACK=$(dirname "$(readlink -f "$0")")
 WORK=${WORK:-/tmp/gpu-proof}; OUT=${OUT:-$WORK/out}; mkdir -p "$WORK" "$OUT"
-export VLLM_FORGE_HOME=$WORK/home HF_HUB_OFFLINE=1 VLLM_NO_USAGE_STATS=1 PYTHONUNBUFFERED=1 NO_COLOR=1
+export VLLM_USE_FLASHINFER_SAMPLER=0 VLLM_FORGE_HOME=$WORK/home HF_HUB_OFFLINE=1 VLLM_NO_USAGE_STATS=1 PYTHONUNBUFFERED=1 NO_COLOR=1
 FORGE=$WORK/forge/bin/vllm-forge
 PYTHON=$(command -v python3)
 TARGETS=$(cat "$PACK/targets")

@@ -1,7 +1,7 @@
-"""Which packages vLLM's offline engine imports that the environment has not: tried on the GPU machine.
+"""Which packages vLLM's offline engine imports that the environment has not, tried where it runs.
 
 argv: the environment's folder, the folder of wheels. Each missing one is installed from the wheels,
-and told. The compiled extension is stood in for by an empty module: only imports are tried.
+and told.
 """
 
 import re

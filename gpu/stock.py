@@ -1,4 +1,4 @@
-"""Stock ninja -jN on the graph that vllm-forge just built: same commands, same folder, objects gone.
+"""Stock ninja -jN on the graph that vllm-forge built: same commands, same folder, objects gone.
 
 argv: the work folder, the folder for results, seconds it may take. The launcher in front of each
 compiler runs it at once where no scheduler listens, so that ninja alone decides.

@@ -77,6 +77,7 @@ def resolve_precompiled(given: Given, vllm: Chosen[Any], device: Chosen[Device])
             part=part,
             limits=common.limits,
             compiler_cache=Chosen("compiler_cache", None, NOTHING),
+            lent=common.lent,
         )
     return Resolution(chosen, refused, () if origins is None else origins.targets, (), build)
 

@@ -23,7 +23,12 @@ from vllm_forge.run.lending import (
 from vllm_forge.run.process import run_command
 from vllm_forge.run.uv import uv_program
 
-VERSION_FILE = "from typing import Optional\n__version__ = '9.9.0+cu999'\ncuda: Optional[str] = '99.9'\nhip: Optional[str] = None\n"
+VERSION_FILE = """\
+from typing import Optional
+__version__ = '9.9.0+cu999'
+cuda: Optional[str] = '99.9'
+hip: Optional[str] = None
+"""
 
 
 @pytest.fixture

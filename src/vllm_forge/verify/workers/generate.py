@@ -6,10 +6,17 @@ exactly `max_tokens` tokens come out).
 """
 
 import json
+import os
 import sys
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter
+
+# Newer trees sample with FlashInfer on a GPU and import it unasked; this variable is their own word
+# for the sampler that torch has. Who left flashinfer out (--without) has nothing else.
+if find_spec("flashinfer") is None:
+    os.environ.setdefault("VLLM_USE_FLASHINFER_SAMPLER", "0")
 
 started = perf_counter()
 from vllm import LLM, SamplingParams  # noqa: E402 -- the import is timed
