@@ -47,8 +47,8 @@ class CommonDecisions:
                 compiler_cache=Chosen() as cache,
             ):
                 return Build(
-                    *(device, python, torch, compiler, jobs, system, part, self.limits),
-                    *(cache, self.lent),
+                    *(device, python, torch, compiler, jobs, system, part, self.limits, cache),
+                    lent=self.lent,
                 )
             case _:
                 return None
