@@ -89,7 +89,9 @@ def build(
         put_json(document)
     elif document.wheel:
         put(document.wheel)
-    if wheel is None and document.environment is not None and wishes.vllm != "latest":
+    # What an interpreter lends can change without any file that an instant answer looks at.
+    fixed = wishes.vllm != "latest" and wishes.torch_from is None
+    if wheel is None and document.environment is not None and fixed:
         remember(document, common)
     return exit_code_of(document.plan)
 
