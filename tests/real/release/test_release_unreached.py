@@ -1,0 +1,51 @@
+"""What a Llama in FP8 cannot reach, in published trees; and what it must keep."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from vllm_forge.records.specialization import MadeFor, Reach
+from vllm_forge.release import Question, SourceTree, read_unreached
+
+pytestmark = [pytest.mark.network, pytest.mark.slow]
+
+
+def read(tree: Path, nvcc: str, capability: str, architecture: str) -> Reach:
+    made_for = MadeFor((architecture,), "modelopt", ("FP8",), (capability,))
+    question = Question(nvcc=nvcc, architectures=(capability,))
+    return read_unreached(SourceTree(tree), question, made_for)
+
+
+def names(reach: Reach) -> set[str]:
+    return {Path(file).name for group in reach.left_out for file in group.files}
+
+
+def test_0_10_1_on_ada(trees: Callable[[str], Path]) -> None:
+    reach = read(trees("0.10.1"), "12.4.131", "8.9", "LlamaForCausalLM")
+    gone = names(reach)
+    assert {"selective_scan_fwd.cu", "gptq_marlin.cu", "topk_softmax_kernels.cu"} <= gone
+    kept = {"scaled_mm_entry.cu", "scaled_mm_c2x.cu", "layernorm_kernels.cu", "cache_kernels.cu"}
+    assert not kept & gone, "FP8 on 8.9 multiplies with scaled_mm_c2x"
+    assert all(group.because and group.source for group in reach.left_out)
+
+
+def test_0_28_0_on_hopper(trees: Callable[[str], Path]) -> None:
+    gone = names(read(trees("0.28.0"), "13.0.88", "9.0", "LlamaForCausalLM"))
+    assert {"scaled_mm_c2x.cu", "machete_pytorch.cu", "selective_scan_fwd.cu"} <= gone
+    kept = {"scaled_mm_c3x_sm90.cu", "scaled_mm_sm90_fp8.cu", "merge_attn_states.cu"}
+    assert not kept & gone
+
+
+def test_a_mixture_of_experts_keeps_its_kernels(trees: Callable[[str], Path]) -> None:
+    gone = names(read(trees("0.10.1"), "12.4.131", "8.9", "MixtralForCausalLM"))
+    assert not {"topk_softmax_kernels.cu", "moe_align_sum_kernels.cu"} & gone
+    assert "selective_scan_fwd.cu" in gone
+
+
+def test_an_architecture_the_tree_does_not_have_is_not_guessed(
+    trees: Callable[[str], Path],
+) -> None:
+    reach = read(trees("0.10.1"), "12.4.131", "8.9", "NobodysForCausalLM")
+    assert not reach.left_out
+    assert reach.unknown == "no model of this tree is NobodysForCausalLM"
