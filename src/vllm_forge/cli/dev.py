@@ -133,10 +133,13 @@ class _Loop:
         return True
 
     def begin(self) -> None:
-        """Say that the watch began, and catch up with what was saved before it did."""
-        self.say(f"watching {self._tree}; Ctrl-C ends it")
+        """Catch up with what was saved before the watch began, then say that it did.
+
+        In the other order a save in between is built here, without its name.
+        """
         if self._why_redo() is not None:
             self._compile((), time())
+        self.say(f"watching {self._tree}; Ctrl-C ends it")
 
     def hear(self, saved: tuple[Saved, ...]) -> None:
         asked = {one: judge_edit(one.path) for one in saved}
