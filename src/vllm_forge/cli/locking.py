@@ -43,7 +43,15 @@ def plan_locked(path: Path, wishes: Wishes, doors: Doors, *, install_system: boo
         raise Problem(
             f"{path}: this build would not be the locked one",
             causes=drift,
-            hints=("make it as it was, or lock anew: vllm-forge plan --lock FILE",),
+            hints=hints_for(lock, wishes),
             exit_code=ExitCode.REFUSED,
         )
     return planned
+
+
+def hints_for(lock: Lock, wishes: Wishes) -> tuple[str, ...]:
+    """What to do about a difference; a build for one checkpoint needs that checkpoint again."""
+    anew = "make it as it was, or lock anew: vllm-forge plan --lock FILE"
+    if lock.left_out and wishes.specialize is None:
+        return ("--specialize with the checkpoint that the lock was made for", anew)
+    return (anew,)

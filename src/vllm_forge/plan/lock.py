@@ -58,6 +58,11 @@ def make_lock(
         variables=portable(configure.variables) if configure else {},
         packages=packages,
         wheel=locked_wheel(reuse) if reuse else None,
+        left_out={
+            target.name: tuple(sorted(file for one in target.left_out for file in one.files))
+            for target in plan.targets
+            if target.build and target.left_out
+        },
     )
 
 
@@ -73,11 +78,21 @@ def find_drift(locked: Lock, now: Lock) -> tuple[str, ...]:
             )
         yield from _one("targets", locked.targets, now.targets)
         yield from _each("wheel", _wheel(locked), _wheel(now))
+        yield from _left_out(locked, now)
         yield from _each("project", _projects(locked), _projects(now))
         yield from _each("definition", portable(locked.definitions), now.definitions)
         yield from _each("variable", portable(locked.variables), now.variables)
 
     return tuple(differences())
+
+
+def _left_out(locked: Lock, now: Lock) -> Iterator[str]:
+    """File by file: a lock of a specialized build needs its checkpoint again (--specialize)."""
+    for target in sorted(locked.left_out.keys() | now.left_out.keys()):
+        before, after = locked.left_out.get(target, ()), now.left_out.get(target, ())
+        for file in sorted(set(before) ^ set(after)):
+            said, found = ("left out", "compiled") if file in before else ("compiled", "left out")
+            yield f"{target} {file}: locked {said}, now {found}"
 
 
 def wishes_of(lock: Lock, wishes: Wishes) -> Wishes:

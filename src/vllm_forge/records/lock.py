@@ -1,6 +1,6 @@
 """A plan with everything pinned: what `plan --lock` writes and `build --locked` holds to."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from msgspec import Meta
@@ -40,7 +40,8 @@ class Lock:
     """`packages` is a requirements file with hashes, torch and all that it brings included.
 
     `definitions` and `variables` are the flags CMake is given, without the folders of one machine.
-    `toolkit` and `compiler` are versions, None where nothing is compiled.
+    `toolkit` and `compiler` are versions, None where nothing is compiled. `left_out` has, for each
+    target of a build for one checkpoint, the files that are not compiled.
     """
 
     schema: Annotated[int, Meta(ge=SCHEMA, le=SCHEMA)]
@@ -59,3 +60,4 @@ class Lock:
     variables: dict[str, str]
     packages: str
     wheel: LockedWheel | None = None
+    left_out: dict[str, tuple[str, ...]] = field(default_factory=dict)

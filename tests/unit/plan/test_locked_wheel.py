@@ -13,6 +13,7 @@ from vllm_forge.records.lock import Lock, LockedWheel
 from vllm_forge.records.machine import Machine
 from vllm_forge.records.plan import Plan, Register
 from vllm_forge.records.reuse import ReleaseWheel
+from vllm_forge.records.specialization import LeftOut
 from vllm_forge.records.wishes import Strategy, Wishes
 from vllm_forge.resolve.resolution import resolve
 from vllm_forge.run.receipts import marks_of
@@ -29,8 +30,11 @@ def plan_for(machine: Machine, wishes: Wishes, wheel: ReleaseWheel = WHEEL) -> P
 
 
 def lock_for(machine: Machine, wishes: Wishes = UNWISHED, wheel: ReleaseWheel = WHEEL) -> Lock:
+    return lock_of(plan_for(machine, wishes, wheel))
+
+
+def lock_of(plan: Plan) -> Lock:
     release = given().facts.release
-    plan = plan_for(machine, wishes, wheel)
     return make_lock(plan, release, sha256="0" * 64, packages="torch==2.7.1\n", forge="0")
 
 
@@ -98,3 +102,27 @@ def test_the_reuse_is_a_step_before_the_compile_that_it_does_not_touch() -> None
     }
     assert plan.key == alone.key
     assert [mark.step for mark in marks_of(plan) if mark.watched] == ["configure", "compile"]
+
+
+def test_what_a_checkpoint_does_without_is_pinned_file_by_file() -> None:
+    plan = plan_for(L40S, UNWISHED)
+    less = LeftOut("_C", ("csrc/awq.cu", "csrc/gptq.cu"), "not reached", "vllm/a.py:1")
+    targets = tuple(
+        replace(one, left_out=(less,)) if one.name == "_C" else one for one in plan.targets
+    )
+    release = given().facts.release
+    smaller = make_lock(
+        replace(plan, targets=targets),
+        release,
+        sha256="0" * 64,
+        packages="torch==2.7.1\n",
+        forge="0",
+    )
+    assert smaller.left_out == {"_C": ("csrc/awq.cu", "csrc/gptq.cu")}
+    assert find_drift(smaller, replace(lock_for(L40S), left_out={"_C": ("csrc/awq.cu",)})) == (
+        "_C csrc/gptq.cu: locked left out, now compiled",
+    )
+    assert find_drift(lock_for(L40S), smaller) == (
+        "_C csrc/awq.cu: locked compiled, now left out",
+        "_C csrc/gptq.cu: locked compiled, now left out",
+    )
