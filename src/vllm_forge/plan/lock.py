@@ -5,7 +5,15 @@ from pathlib import PurePath
 
 from vllm_forge.plan.launcher import launcher_definitions
 from vllm_forge.records.lock import SCHEMA, Lock, LockedProject, LockedSource, LockedWheel
-from vllm_forge.records.plan import Configure, Environment, Plan, Requirements, Reuse, Source
+from vllm_forge.records.plan import (
+    LEAVING_OUT,
+    Configure,
+    Environment,
+    Plan,
+    Requirements,
+    Reuse,
+    Source,
+)
 from vllm_forge.records.release import Release
 from vllm_forge.records.wishes import Device, Isa, Strategy, Wishes
 
@@ -20,7 +28,7 @@ OF_ONE_MACHINE = frozenset(
         "CUDA_TOOLKIT_ROOT_DIR",
         "CUDA_HOME",
         "NVCC_THREADS",
-        "CMAKE_PROJECT_TOP_LEVEL_INCLUDES",
+        LEAVING_OUT,
         *launcher_definitions(PurePath("launcher"), cuda=True),
     }
 )

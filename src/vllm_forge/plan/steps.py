@@ -10,6 +10,7 @@ from vllm_forge.plan.launcher import launcher_definitions
 from vllm_forge.plan.requirements import select_requirements
 from vllm_forge.records.plan import (
     HOOK,
+    LEAVING_OUT,
     MENDED,
     Action,
     Compile,
@@ -288,7 +289,7 @@ def _configure(build: Build, source: Source, places: Places) -> Configure:
         **launcher_definitions(places.launcher, cuda=build.device is Device.CUDA),
     }
     if build.specialization is not None:
-        definitions["CMAKE_PROJECT_TOP_LEVEL_INCLUDES"] = str(places.cmake / SPECIALIZE_FILE)
+        definitions[LEAVING_OUT] = str(places.cmake / SPECIALIZE_FILE)
     variables = {"VLLM_TARGET_DEVICE": build.device.value}
     match build.part:
         case CpuPart(isa=isa):

@@ -92,6 +92,8 @@ class Requirements:
 
 HOOK = "CMAKE_PROJECT_INCLUDE"
 """CMake's own: a file that is included after each project()."""
+LEAVING_OUT = "CMAKE_PROJECT_TOP_LEVEL_INCLUDES"
+"""CMake's own: files that are included at the first project()."""
 MENDED = "VLLM_FORGE_ARCHITECTURES"
 """What that file replaces in nvcc's options: `87=80`."""
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from vllm_forge.run.files import write_atomically
 
-HOOK: Final = """\
+TEXT: Final = """\
 # Written by vllm-forge: VLLM_FORGE_ARCHITECTURES is a list of WRONG=RIGHT, as 87=80.
 function(vllm_forge_mend_architectures)
   get_property(targets DIRECTORY PROPERTY BUILDSYSTEM_TARGETS)
@@ -38,4 +38,4 @@ endif()
 
 
 def write_cmake_hook(path: Path) -> None:
-    write_atomically(path, HOOK)
+    write_atomically(path, TEXT)

@@ -16,9 +16,9 @@ from vllm_forge.records.plan import Specialize
 from vllm_forge.records.specialization import RefusedOperator
 from vllm_forge.run.files import write_atomically
 
-WORKER: Final = "left_out_symbols.py"
+WORKER: Final = Path(__file__).parent / "workers" / "left_out_symbols.py"
 
-CMAKE: Final = """\
+LEAVE_OUT: Final = """\
 # Written by vllm-forge: what --specialize leaves out. Read at the first project(), by
 # CMake's own CMAKE_PROJECT_TOP_LEVEL_INCLUDES; nothing in the tree is changed.
 if(NOT CMAKE_CURRENT_SOURCE_DIR STREQUAL CMAKE_SOURCE_DIR)
@@ -58,7 +58,10 @@ function(vllm_forge_leave_out name)
   file(MAKE_DIRECTORY "${{folder}}")
   set_target_properties(${{name}} PROPERTIES SOURCES "${{kept}}")
   if(EXISTS "${{VLLM_FORGE_FOLDER}}/refused_${{name}}.cpp")
-    target_sources(${{name}} PRIVATE "${{VLLM_FORGE_FOLDER}}/refused_${{name}}.cpp")
+    # In the build folder: its object is named by its path, and that must be alike elsewhere.
+    configure_file("${{VLLM_FORGE_FOLDER}}/refused_${{name}}.cpp"
+                   "${{folder}}/refused_${{name}}.cpp" COPYONLY)
+    target_sources(${{name}} PRIVATE "${{folder}}/refused_${{name}}.cpp")
     target_include_directories(${{name}} PRIVATE "${{CMAKE_SOURCE_DIR}}/csrc")
   endif()
   list(TRANSFORM gone PREPEND "${{CMAKE_SOURCE_DIR}}/")
@@ -120,8 +123,8 @@ def write_specialization(action: Specialize) -> tuple[Path, ...]:
             old.unlink()
     for name, text in files.items():
         write_atomically(folder / name, text)
-    shutil.copyfile(Path(__file__).parent / "workers" / WORKER, folder / WORKER)
-    return tuple(folder / name for name in (*files, WORKER))
+    shutil.copyfile(WORKER, folder / WORKER.name)
+    return tuple(folder / name for name in (*files, WORKER.name))
 
 
 def targets_of(action: Specialize) -> tuple[str, ...]:
@@ -141,7 +144,7 @@ def render_cmake(action: Specialize, message: str) -> str:
     for target in targets_of(action):
         files = "\n".join(f'  "{file}"' for file in action.specialization.files_of(target))
         lists.append(f"set(VLLM_FORGE_LEFT_OUT_{target}\n{files})")
-    return CMAKE.format(worker=WORKER, message=message, lists="\n".join(lists))
+    return LEAVE_OUT.format(worker=WORKER.name, message=message, lists="\n".join(lists))
 
 
 def render_refusals(operators: list[RefusedOperator], message: str) -> str:

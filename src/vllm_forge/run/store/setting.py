@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vllm_forge.records.doors import RunCommand
-from vllm_forge.records.plan import Configure
-from vllm_forge.run.cmake_hook import HOOK
+from vllm_forge.records.plan import HOOK, LEAVING_OUT, Configure
+from vllm_forge.run.cmake_hook import TEXT
 from vllm_forge.run.environment import TorchProof
+from vllm_forge.run.specialize import LEAVE_OUT, WORKER
 from vllm_forge.run.store.digests import Digests, digest_of
 from vllm_forge.run.store.graph import Target
 from vllm_forge.run.store.identity import (
@@ -102,7 +103,7 @@ def read_setting(
         "variables": {name: roots.named(value) for name, value in variables.items()},
         "cmake": run([tool("cmake"), "--version"]).stdout.split("\n", 1)[0],
         "projects": dict(places.pins),
-        "ours": digest_of([HOOK, TEMPLATE]),
+        "ours": digest_of([TEXT, TEMPLATE, LEAVE_OUT, WORKER.read_text(encoding="utf-8")]),
         "jinja": identify_package(places.environment, "jinja2"),
         "cpu": "" if toolkit else read_cpu_flags(),
     }
@@ -119,7 +120,7 @@ def _folders(
     found: dict[str, str | Path | None] = {
         "tree": configure.source,
         "build": configure.build,
-        "cmake": configure.definitions.get("Torch_DIR"),
+        "cmake": _own_cmake(configure.definitions),
         "environment": places.environment,
         "torch": torch.folder,
         "toolkit": configure.variables.get("CUDA_HOME"),
@@ -130,6 +131,14 @@ def _folders(
         **{f"project:{name}": folder for name, folder in places.projects.items()},
     }
     return {name: folder for name, folder in found.items() if folder}
+
+
+def _own_cmake(definitions: Mapping[str, str]) -> Path | None:
+    """The folder of CMake files of our own, where this build has any."""
+    if "Torch_DIR" in definitions:
+        return Path(definitions["Torch_DIR"])
+    files = (definitions.get(name) for name in (HOOK, LEAVING_OUT))
+    return next((Path(file).parent for file in files if file), None)
 
 
 def read_python(environment: Path) -> tuple[str, Path | None]:
