@@ -18,7 +18,7 @@ from vllm_forge.run.files import write_atomically
 
 WORKER: Final = Path(__file__).parent / "workers" / "left_out_symbols.py"
 
-LEAVE_OUT: Final = """\
+CMAKE: Final = """\
 # Written by vllm-forge: what --specialize leaves out. Read at the first project(), by
 # CMake's own CMAKE_PROJECT_TOP_LEVEL_INCLUDES; nothing in the tree is changed.
 if(NOT CMAKE_CURRENT_SOURCE_DIR STREQUAL CMAKE_SOURCE_DIR)
@@ -127,6 +127,11 @@ def write_specialization(action: Specialize) -> tuple[Path, ...]:
     return tuple(folder / name for name in (*files, WORKER.name))
 
 
+def written_in(folder: Path) -> tuple[Path, ...]:
+    """The files of a specialization that lie in `folder`."""
+    return (folder / SPECIALIZE_FILE, folder / WORKER.name, *sorted(folder.glob("refused_*.cpp")))
+
+
 def targets_of(action: Specialize) -> tuple[str, ...]:
     return tuple(dict.fromkeys(one.target for one in action.specialization.left_out))
 
@@ -144,7 +149,7 @@ def render_cmake(action: Specialize, message: str) -> str:
     for target in targets_of(action):
         files = "\n".join(f'  "{file}"' for file in action.specialization.files_of(target))
         lists.append(f"set(VLLM_FORGE_LEFT_OUT_{target}\n{files})")
-    return LEAVE_OUT.format(worker=WORKER.name, message=message, lists="\n".join(lists))
+    return CMAKE.format(worker=WORKER.name, message=message, lists="\n".join(lists))
 
 
 def render_refusals(operators: list[RefusedOperator], message: str) -> str:

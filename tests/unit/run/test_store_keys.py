@@ -4,12 +4,15 @@ from pathlib import Path
 
 import pytest
 
+from vllm_forge.records.plan import LEAVING_OUT, Specialize
 from vllm_forge.records.problem import Problem
+from vllm_forge.records.specialization import LeftOut, MadeFor, Specialization
 from vllm_forge.records.store import Entry
 from vllm_forge.resolve.size import parse_age
+from vllm_forge.run.specialize import write_specialization
 from vllm_forge.run.store.digests import Digests
 from vllm_forge.run.store.graph import parse_configured_from, parse_deps
-from vllm_forge.run.store.identity import select_variables
+from vllm_forge.run.store.identity import identify_left_out, select_variables
 from vllm_forge.run.store.keys import plain_definitions
 from vllm_forge.run.store.roots import Roots
 from vllm_forge.run.store.run_path import with_room, without_folders
@@ -142,3 +145,21 @@ def test_no_age(text: str) -> None:
 def test_another_s_store_chooses_no_path(file: str, blob: str) -> None:
     assert not is_sane(Entry("_C", file, blob, 1, "", 1.0, 0.0))
     assert is_sane(Entry("_C", "_C.abi3.so", "a" * 64, 1, "", 1.0, 0.0))
+
+
+def specialized(folder: Path, *left_out: str) -> dict[str, str]:
+    """CMake's definitions for a build that does without these files."""
+    groups = (LeftOut("_C", left_out, "nothing calls it", "a.py:1"),)
+    made_for = MadeFor(("LlamaForCausalLM",), "modelopt", ("FP8",), ("9.0",))
+    [file, *_] = write_specialization(Specialize(str(folder), Specialization(made_for, groups, ())))
+    return {LEAVING_OUT: str(file)}
+
+
+def test_what_is_left_out_is_part_of_the_key_and_its_folder_is_not(tmp_path: Path) -> None:
+    digests = Digests()
+    first = identify_left_out(specialized(tmp_path / "a", "csrc/awq.cu"), digests)
+    again = identify_left_out(specialized(tmp_path / "b", "csrc/awq.cu"), digests)
+    other = identify_left_out(specialized(tmp_path / "c", "csrc/gptq.cu"), digests)
+    assert first == again
+    assert first != other
+    assert identify_left_out({}, digests) == ()

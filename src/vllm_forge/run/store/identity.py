@@ -8,6 +8,8 @@ from typing import Final
 
 from vllm_forge.probe.cpu import parse_cpuinfo
 from vllm_forge.records.doors import RunCommand
+from vllm_forge.records.plan import LEAVING_OUT
+from vllm_forge.run.specialize import written_in
 from vllm_forge.run.store.digests import Digests, digest_of
 from vllm_forge.run.toolchain import NVCC_PARTS, OBEYED, PARTS
 
@@ -90,3 +92,13 @@ def select_variables(environ: Mapping[str, str], cmake: Iterable[Path]) -> dict[
         for name, value in environ.items()
         if name in {*OBEYED, *ALSO_OBEYED} or name in asked or name.startswith(PREFIXES)
     }
+
+
+def identify_left_out(
+    definitions: Mapping[str, str], digests: Digests
+) -> tuple[tuple[str, str | None], ...]:
+    """What a build for one checkpoint does without: the files that tell CMake, by content."""
+    if LEAVING_OUT not in definitions:
+        return ()
+    files = written_in(Path(definitions[LEAVING_OUT]).parent)
+    return tuple((file.name, digests.of(file)) for file in files)

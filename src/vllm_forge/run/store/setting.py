@@ -9,11 +9,11 @@ from vllm_forge.records.doors import RunCommand
 from vllm_forge.records.plan import HOOK, LEAVING_OUT, Configure
 from vllm_forge.run.cmake_hook import TEXT
 from vllm_forge.run.environment import TorchProof
-from vllm_forge.run.specialize import LEAVE_OUT, WORKER
 from vllm_forge.run.store.digests import Digests, digest_of
 from vllm_forge.run.store.graph import Target
 from vllm_forge.run.store.identity import (
     identify_compiler,
+    identify_left_out,
     identify_package,
     identify_toolkit,
     identify_torch,
@@ -94,6 +94,7 @@ def read_setting(
         "toolkit": identify_toolkit(Path(toolkit), digests) if toolkit else None,
         "torch": [torch.version, torch.cuda, torch.cxx11_abi, wheel],
         "python": minor,
+        "left_out": identify_left_out(configure.definitions, digests),
     }
     tops = [Path(folder) for folder in (configure.source, *places.projects.values())]
     named = select_variables(build_variables(), [file for top in tops for file in _cmake(top)])
@@ -103,7 +104,7 @@ def read_setting(
         "variables": {name: roots.named(value) for name, value in variables.items()},
         "cmake": run([tool("cmake"), "--version"]).stdout.split("\n", 1)[0],
         "projects": dict(places.pins),
-        "ours": digest_of([TEXT, TEMPLATE, LEAVE_OUT, WORKER.read_text(encoding="utf-8")]),
+        "ours": digest_of([TEXT, TEMPLATE]),
         "jinja": identify_package(places.environment, "jinja2"),
         "cpu": "" if toolkit else read_cpu_flags(),
     }
