@@ -6,6 +6,7 @@ from pathlib import PurePath
 from vllm_forge.plan.launcher import launcher_definitions
 from vllm_forge.records.lock import SCHEMA, Lock, LockedProject, LockedSource, LockedWheel
 from vllm_forge.records.plan import (
+    HOOK,
     LEAVING_OUT,
     Configure,
     Environment,
@@ -28,6 +29,7 @@ OF_ONE_MACHINE = frozenset(
         "CUDA_TOOLKIT_ROOT_DIR",
         "CUDA_HOME",
         "NVCC_THREADS",
+        HOOK,
         LEAVING_OUT,
         *launcher_definitions(PurePath("launcher"), cuda=True),
     }

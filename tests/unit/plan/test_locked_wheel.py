@@ -21,11 +21,13 @@ from vllm_forge.run.receipts import marks_of
 UNWISHED = Wishes(vllm="0.10.1", cuda="12.4")
 
 
-def plan_for(machine: Machine, wishes: Wishes, wheel: ReleaseWheel = WHEEL) -> Plan:
+def plan_for(
+    machine: Machine, wishes: Wishes, wheel: ReleaseWheel = WHEEL, home: str = "/home/forge"
+) -> Plan:
     facts = replace(given(wheel=wheel, machine=machine), wishes=wishes)
     made = resolve(facts)
     assert made.refused == ()
-    setting = Setting(Home(Path("/home/forge")), None, "x86_64")
+    setting = Setting(Home(Path(home)), None, "x86_64")
     return assemble(made, facts.facts.release, Origin("sdist"), setting)
 
 
@@ -49,6 +51,12 @@ def test_where_it_was_made_does_not_matter(made_on: Machine, targets: tuple[str,
     lock = lock_for(made_on, replace(UNWISHED, targets=targets))
     wishes = wishes_of(lock, Wishes())
     assert find_drift(lock, lock_for(REACHING, wishes)) == ()
+
+
+def test_no_folder_of_one_machine_is_pinned() -> None:
+    here, there = (lock_of(plan_for(L40S, UNWISHED, home=home)) for home in ("/a", "/b"))
+    assert "VLLM_FORGE_ARCHITECTURES" in here.definitions, "a hook mends this build"
+    assert find_drift(here, there) == ()
 
 
 def test_another_wheel_is_named() -> None:
