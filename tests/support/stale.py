@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.editing import edit_file
 from vllm_forge.plan.fingerprint import fingerprint
 from vllm_forge.plan.launcher import launcher_definitions
 from vllm_forge.records.home import Home
@@ -158,9 +159,7 @@ class Tree:
         path.write_text(text.replace("EXT", self.extension))
 
     def replace(self, name: str, old: str, new: str) -> None:
-        text = self.path(name).read_text()
-        assert old in text
-        self.path(name).write_text(text.replace(old, new))
+        edit_file(self.path(name), old, new)
 
     def put(self, path: Path, text: str) -> None:
         """New content under the old time, as cp -p, tar and installers do."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.editing import edit_file
 from vllm_forge.plan.fingerprint import fingerprint
 from vllm_forge.plan.launcher import launcher_definitions
 from vllm_forge.records.event import Event, Note
@@ -89,10 +90,7 @@ class Checkout:
         return self.base / "env" / "lib" / "python3.12" / "site-packages" / "torch"
 
     def edit(self, name: str, old: str, new: str) -> None:
-        path = self.tree / name
-        text = path.read_text()
-        assert old in text
-        path.write_text(text.replace(old, new))
+        edit_file(self.tree / name, old, new)
 
     def configure(self) -> Done:
         return make_native(self.configured, self._site("configure"))

@@ -1,6 +1,6 @@
 """Steps that compile: CMake's configure, and ninja under the scheduler; or neither."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -76,7 +76,7 @@ def _compile(action: Compile, site: Site) -> Done:
             again = restore_by_commands(shelf, restored, whole.variables, site.log)
             restored = restored.joined(again)
         missing = [name for name in action.targets if name not in restored.files]
-        compiled = _compile_these(missing, action, shelf, site, seen) if missing else None
+        compiled = _compile_these(missing, whole.variables, shelf, site, seen) if missing else None
         seen.restored_from = restored.read
     extensions = {**restored.files, **({} if compiled is None else compiled.extensions)}
     bound = None if compiled is None else compiled.bound
@@ -96,10 +96,15 @@ def _compile(action: Compile, site: Site) -> Done:
 
 
 def _compile_these(
-    targets: Sequence[str], action: Compile, shelf: Shelf | None, site: Site, watch: Seen
+    targets: Sequence[str],
+    variables: Mapping[str, str],
+    shelf: Shelf | None,
+    site: Site,
+    watch: Seen,
 ) -> Compiled:
-    """Ninja for these targets; what it makes is kept in the store."""
+    """Ninja for these targets, under CMake's variables; what it makes is kept in the store."""
     doors = site.doors
+    action = action_of(site.plan, Compile)
 
     def progress(now: Progress, seen: Snapshot) -> None:
         told = StepProgress(site.step.name, monotonic(), now.done, now.total or None, "files")
@@ -117,7 +122,6 @@ def _compile_these(
     some = replace(action, targets=tuple(targets), modules=tuple(modules[name] for name in targets))
     kept = Kept(site.log, doors.home.costs, doors.home.receipts(site.plan.key) / RECORD)
     hearers = Hearers(progress, site.note)
-    variables = whole_configure(site).variables
     with caching(_cache_wish(action, site, watch), doors.run, site.note) as cache:
         if shelf is None:
             return compile_targets(some, kept, hearers, Manner(variables, cache))
