@@ -354,7 +354,11 @@ def test_memory_and_speed(
     torch_python: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A 400 MB tensor (in BF16) in less than 500 MB more than twice that; figures are printed."""
+    """A 400 MB tensor (in BF16) in less memory than itself and torch; figures are printed.
+
+    Read from the worker's own memory while it works: what the kernel says of an ended process
+    begins with the resident size of the one that started it, here a whole test session's.
+    """
     rows, columns = 12_800, 16_384
     codes = random.Random(3).randbytes(1 << 20) * (rows * columns // 2 >> 20)  # noqa: S311
     groups = bytes(range(0x20, 0x60)) * (rows * columns // 16 // 64)
@@ -369,25 +373,31 @@ def test_memory_and_speed(
         },
     )
     seen: list[Worked] = []
+    peaks = [0]
+
+    def look(process: int) -> None:
+        status = dict(
+            line.split(":", 1) for line in Path(f"/proc/{process}/status").read_text().splitlines()
+        )
+        if "VmHWM" in status:  # not any more once it has ended
+            peaks.append(int(status["VmHWM"].removesuffix("kB")) * 1024)
 
     def measured(command: Any, **options: Any) -> Worked:  # noqa: ANN401 -- passed on
-        seen.append(work(command, **options))
+        seen.append(work(command, on_tick=look, **options))
         return seen[-1]
 
     monkeypatch.setattr(module, "work", measured)
     events: list[Event] = []
     dequantize(source, tmp_path / "plain", torch_python, events.append)
-    largest = 2 * rows * columns
-    assert seen[0].peak_bytes < 2 * largest + 500_000_000
-    assert seen[0].peak_bytes < 600_000_000  # in truth, torch itself and a few chunks
+    peak = max(peaks)
+    assert 50_000_000 < peak < 600_000_000  # torch itself and a few chunks
     copied = time.perf_counter()
     shutil.copyfile(tmp_path / "plain" / "model.safetensors", tmp_path / "copy")
     copied = time.perf_counter() - copied
     assert sum(isinstance(event, StepProgress) for event in events) > 1
     summary = next(event.summary for event in events if isinstance(event, StepFinished))
-    peak = seen[0].peak_bytes / 1e6
     sys.stdout.write(
-        f"\n{summary}; peak {peak:.0f} MB, {seen[0].seconds:.1f} s with torch's start; "
+        f"\n{summary}; peak {peak / 1e6:.0f} MB, {seen[0].seconds:.1f} s with torch's start; "
         f"copying the result {copied:.1f} s\n"
     )
 

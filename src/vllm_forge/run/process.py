@@ -57,8 +57,9 @@ class Worked:
     """How long work ended.
 
     `cpu_seconds` is user+system time of the process and every descendant it waited for;
-    `peak_bytes` the largest single one of them (ru_maxrss), not their sum. `code` is negative for
-    a signal.
+    `peak_bytes` the largest single one of them (ru_maxrss), not their sum; never less than our own
+    resident size when it was started, which a new process has until it executes its program.
+    `code` is negative for a signal.
     """
 
     code: int

@@ -163,7 +163,7 @@ SIGNATURES = (
         lambda names, _: reach_fix(names["reason"]),
         before=pattern(
             r"No matching distribution|satisfies the requirement|subprocess-exited|Max retries"
-            r"|Could not install"
+            r"|Could not install|conflicting dependencies"
         ),
     ),
     Signature(
