@@ -16,6 +16,7 @@ import pytest
 from tests.support.editing import edit_file
 from vllm_forge.plan.fingerprint import fingerprint
 from vllm_forge.plan.launcher import launcher_definitions
+from vllm_forge.records.event import Event, StepFinished
 from vllm_forge.records.home import Home
 from vllm_forge.records.plan import (
     Action,
@@ -35,6 +36,7 @@ from vllm_forge.run.index import IndexSettings
 from vllm_forge.run.network import Network
 from vllm_forge.run.process import run_command
 from vllm_forge.run.receipts import marks_of, why_redo_any, write_receipt
+from vllm_forge.run.store.store import Store
 
 CMAKE = """\
 cmake_minimum_required(VERSION 3.26)
@@ -115,6 +117,9 @@ class Tree:
     nvcc: Path | None = None
     known: dict[tuple[str, str], str] = field(default_factory=dict)
     """(object, digest of its inputs) → digest of the object."""
+    store: Store = field(default_factory=Store)
+    events: list[Event] = field(default_factory=list)
+    """What the last builds said."""
 
     def __post_init__(self) -> None:
         for name, text in FILES.items():
@@ -123,6 +128,10 @@ class Tree:
             folder.mkdir(parents=True)
         (self.part / "include" / "part.h").write_text("#define PART 1\n")
         (self.torch / "include" / "torch" / "all.h").write_text("#define TORCH 100\n")
+        (self.torch / "version.py").write_text("__version__ = '2.6.0'\n")
+        record = self.torch.parent / "torch-2.6.0.dist-info" / "RECORD"
+        record.parent.mkdir()
+        record.write_text("torch/version.py,sha256=abc,22\n")
         self.wrap(1)
 
     @property
@@ -241,6 +250,24 @@ class Tree:
         assert self.unchanged, "a second look would build again"
         return {name for name in inputs if made[name].stat().st_mtime_ns != before.get(name)}
 
+    def build_with_store(self) -> str:
+        """Build it; where the extension came from: "compiled", "store" or "unchanged".
+
+        Fails where it is not what all inputs together make.
+        """
+        self.events.clear()
+        execute(self.plan, self._doors)
+        inputs = hashlib.sha256(repr(sorted(self.inputs().items())).encode()).hexdigest()
+        content = hashlib.sha256((self.tree / "vllm" / "_C.abi3.so").read_bytes()).hexdigest()
+        assert self.known.setdefault(("_C", inputs), content) == content, "_C is stale"
+        assert len(set(self.known.values())) == len(self.known), "_C is what other inputs make"
+        assert self.unchanged, "a second look would build again"
+        steps = (one for one in self.events if isinstance(one, StepFinished))
+        said = [one.summary for one in steps if one.step == "compile"]
+        if not said:
+            return "unchanged"
+        return "store" if "from the store" in said[0] else "compiled"
+
     @property
     def unchanged(self) -> bool:
         """Whether the next build has nothing to do."""
@@ -255,15 +282,17 @@ class Tree:
             "Torch_DIR": str(self.base / "cmake"),
             **launcher_definitions(self.home.launcher, cuda=self.nvcc is not None),
         }
+        variables: dict[str, str] = {}
         if self.nvcc is not None:
             definitions["CMAKE_CUDA_COMPILER"] = str(self.base / "toolkit" / "bin" / "nvcc")
             definitions["CMAKE_CUDA_HOST_COMPILER"] = "/usr/bin/g++"
+            variables["CUDA_HOME"] = str(self.base / "toolkit")
         planned = (PlannedProject(PROJECT, "folder", "the user's"),)
         tree, build = str(self.tree), str(self.build_folder)
         actions: dict[str, Action] = {
             "projects": Projects(planned, Ways(folders={"part": str(self.part)})),
             "environment": Environment(str(self.base / "env"), sys.executable, "2.6.0", None),
-            "configure": Configure(tree, build, definitions, {}, compiler),
+            "configure": Configure(tree, build, definitions, variables, compiler),
             "compile": Compile(
                 *(tree, build, ("_C",), ("vllm._C",), str(self.home.launcher), 2),
                 cache=self.cache,
@@ -290,9 +319,10 @@ class Tree:
             settings=IndexSettings("file:///nowhere", "a test"),
             network=Network(offline=True),
             run=run_command,
-            emit=lambda _event: None,
+            emit=self.events.append,
             environ={},
             offline=True,
+            store=self.store,
         )
 
 
