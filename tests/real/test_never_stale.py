@@ -122,6 +122,9 @@ def test_touched_is_not_changed(tree: "Tree") -> None:
     settle()
     tree.touch(tree.tree, tree.torch, tree.part)
     assert tree.build() == set()
+    another = tree.base / "another.h"
+    another.hardlink_to(tree.torch / "include" / "torch" / "all.h")  # as uv makes environments
+    assert tree.unchanged
 
 
 def test_old_times(tree: "Tree") -> None:

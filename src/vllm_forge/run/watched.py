@@ -4,7 +4,6 @@ Folders of sources are watched whole, the names of files with them; of all else 
 the toolkit's, the system's, compilers) the files that were really read.
 """
 
-import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -14,14 +13,11 @@ from typing import Final
 
 import msgspec
 
-from vllm_forge.run.files import write_atomically
+from vllm_forge.run.files import sha256_of, write_atomically
 from vllm_forge.run.toolchain import render_obeyed
 
 RECIPES: Final = (".txt", ".cmake", ".in", ".py", ".jinja", ".j2")
 """Endings of what CMake reads or runs; the rest of a source folder is for compilers."""
-
-READ_UP_TO: Final = 256 << 20
-"""Bytes of the largest file whose content is read: a larger one (libtorch_cuda) counts by times."""
 
 Seen = tuple[int, int, int, str | None]
 """Size, mtime and ctime in ns, and the content's sha256. ctime cannot be set by any program."""
@@ -79,8 +75,9 @@ def watch(
 ) -> Watched:
     """As everything is now; what is `known` and was not written since is not read again.
 
-    The first time every byte is read: 0.1 s for csrc, 0.3 s with torch's headers. A file outside
-    that is gone is left out.
+    The first time every byte is read: 0.1 s for csrc, 0.3 s with torch's headers, another second a
+    GB of torch's libraries: a hard link from another environment changes their times as well. A
+    file outside that is gone is left out.
     """
     before = known or Watched()
     inside: dict[str, Seen | None] = {}
@@ -200,10 +197,8 @@ def _see(path: str, stat: os.stat_result, before: Seen | None = None) -> Seen:
     times = _times(stat)
     if before is not None and before[:3] == times:
         return before
-    if stat.st_size > READ_UP_TO:
-        return (*times, None)
     try:
-        return (*times, hashlib.sha256(Path(path).read_bytes()).hexdigest())
+        return (*times, sha256_of(Path(path)))
     except OSError:
         return (*times, None)
 

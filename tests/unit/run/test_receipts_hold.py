@@ -138,6 +138,21 @@ def test_a_header_elsewhere_counts(built: Path) -> None:
     assert why_redo_any([SOURCES], built) == f"compile: {header} was written"
 
 
+def test_a_library_that_another_environment_links_counts_by_content(tmp_path: Path) -> None:
+    """uv links environments out of its cache: each new one changes the times of all."""
+    library = tmp_path / "libtorch_cuda.so"
+    with library.open("wb") as file:
+        file.truncate(300 << 20)
+    write_receipt(tmp_path, receipt())
+    write_watched(tmp_path, "compile", watch((), [str(library)], os.environ))
+    (tmp_path / "another.so").hardlink_to(library)
+    assert why_redo(SOURCES, receipt(), tmp_path) == f"{library} was written"
+    assert why_redo_any([SOURCES], tmp_path) is None
+    with library.open("r+b") as file:
+        file.write(b"x")
+    assert why_redo_any([SOURCES], tmp_path) == f"compile: {library} was written"
+
+
 @pytest.mark.parametrize("name", ["csrc/new.h", "cmake/new.cmake"])
 def test_a_name_that_is_new_or_gone_counts(tree: Path, built: Path, name: str) -> None:
     (tree / name).touch()
