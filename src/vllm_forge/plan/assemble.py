@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from vllm_forge.plan.fingerprint import fingerprint
+from vllm_forge.plan.requirements import find_unmatched
 from vllm_forge.plan.steps import Frame, Places, steps_for
 from vllm_forge.records.home import Home
 from vllm_forge.records.plan import Choice, Estimate, Plan, Source
@@ -78,11 +79,14 @@ def assemble(resolution: Resolution, release: Release, origin: Origin, setting: 
     places = Places(environment, home.build(key), home.cmake(key), home.launcher)
     target = Target(setting.arch, build.python.value.version)
     frame = Frame(places, target, setting.locked, setting.without)
+    for_device = release.requirements.get(build.device.value, ())
+    unmatched = find_unmatched(setting.without, (*for_device, *release.build_requirements))
+    named = f"no requirement of vLLM {release.version.value} for {build.device.value} has that name"
     return Plan(
         status="ok",
         key=key,
         choices=choices,
-        warnings=warnings,
+        warnings=(*warnings, *(f"--without {name}: {named}" for name in unmatched)),
         notes=resolution.notes,
         targets=resolution.targets,
         steps=steps_for(build, release, source, frame, resolution.targets),

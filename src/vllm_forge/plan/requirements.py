@@ -1,6 +1,7 @@
 """The tree's requirements for a device, without what would swap torch."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -60,3 +61,14 @@ def select_requirements(
             continue
         lines.append(str(requirement))
     return Selected(tuple(dict.fromkeys(lines)), tuple(dropped))
+
+
+def find_unmatched(
+    without: Sequence[str], requirements: Sequence[RequirementLine]
+) -> tuple[str, ...]:
+    """Those names of `without` that no requirement has: misspelt, or of another release."""
+    present = set()
+    for line in requirements:
+        with suppress(InvalidRequirement):
+            present.add(canonicalize_name(Requirement(line.requirement).name))
+    return tuple(name for name in without if canonicalize_name(name) not in present)

@@ -57,6 +57,13 @@ def plan(
     return assemble(resolution, RELEASE, origin or Origin("sdist"), setting)
 
 
+def test_a_misspelt_name_to_leave_out_is_told() -> None:
+    resolution = Resolution((), (), TARGETS, (), BUILD)
+    setting = Setting(HOME, None, "x86_64", without=("numpyy",))
+    [warning] = assemble(resolution, RELEASE, Origin("sdist"), setting).warnings
+    assert warning == "--without numpyy: no requirement of vLLM 0.0.1 for cpu has that name"
+
+
 def actions(made: Plan) -> dict[str, object]:
     return {step.name: step.action for step in made.steps}
 
