@@ -194,8 +194,15 @@ def decide(path: Path, env: Path | None, wishes: RunWishes, home: Home) -> Decid
         wishes=wishes,
         gpu_arch=built.gpu_arch,
         made_for=built.made_for,
+        flashinfer=built.device == "cpu" or has_module(built.environment, "flashinfer"),
     )
     return Decided(checkpoint, built, release, choose_run(asked))
+
+
+def has_module(environment: str, name: str) -> bool:
+    """Whether the environment's Python finds a module, one lent to it included; imports nothing."""
+    code = f"import importlib.util as u, sys; sys.exit(u.find_spec({name!r}) is None)"
+    return run_command([Path(environment) / "bin" / "python", "-I", "-c", code]).code == 0
 
 
 def release_of(built: Built) -> Release:

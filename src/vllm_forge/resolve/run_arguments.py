@@ -43,7 +43,7 @@ def choose_arguments(
 
 
 def choose_environment(
-    device: str, machine: Machine, path: RunPath, mode: Mode
+    device: str, machine: Machine, path: RunPath, mode: Mode, *, flashinfer: bool
 ) -> tuple[Chosen[str], ...]:
     """Variables for the engine's processes."""
     chosen: list[Chosen[str]] = []
@@ -55,6 +55,12 @@ def choose_environment(
         chosen.append(Chosen("VLLM_ENABLE_V1_MULTIPROCESSING", "0", (why,)))
     if device == CPU:
         chosen += choose_cache_space(machine, path.weight_bytes)
+    elif not flashinfer:
+        why = Reason(
+            "flashinfer is not installed, and newer trees sample with it on a GPU unasked",
+            "the environment's packages",
+        )
+        chosen.append(Chosen("VLLM_USE_FLASHINFER_SAMPLER", "0", (why,)))
     return tuple(chosen)
 
 

@@ -38,7 +38,7 @@ class Asked:
     """The facts. `device` is what the build is for (`cpu`, `cuda`); `parameters` None: unknown.
 
     `gpu_arch` are the compute capabilities it was compiled for, `made_for` the only checkpoints
-    that a specialized build runs.
+    that a specialized build runs; `flashinfer` whether the environment has it.
     """
 
     checkpoint: Checkpoint
@@ -49,6 +49,7 @@ class Asked:
     wishes: RunWishes
     gpu_arch: tuple[str, ...] = ()
     made_for: MadeFor | None = None
+    flashinfer: bool = True
 
 
 def choose_run(asked: Asked) -> RunDecision:
@@ -67,7 +68,13 @@ def choose_run(asked: Asked) -> RunDecision:
     return RunDecision(
         path,
         (*choose_arguments(asked.checkpoint, path.value, asked.wishes), *parallel),
-        choose_environment(asked.device, asked.machine, path.value, asked.wishes.mode),
+        choose_environment(
+            asked.device,
+            asked.machine,
+            path.value,
+            asked.wishes.mode,
+            flashinfer=asked.flashinfer,
+        ),
         refused,
     )
 

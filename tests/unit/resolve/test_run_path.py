@@ -159,6 +159,15 @@ class TestPath:
         if not runs:
             assert decision.refused[0].ways_out == ("vllm-forge build --gpu-arch 8.9",)
 
+    @pytest.mark.parametrize("present", [True, False])
+    def test_torch_samples_where_flashinfer_is_missing(
+        self, nvfp4: Checkpoint, known_release: Known, *, present: bool
+    ) -> None:
+        release, machine = known_release("0.14.0"), with_gpus(L40S)
+        asked = Asked(nvfp4, 1, release, "cuda", machine, RunWishes(text=False), flashinfer=present)
+        chosen = {one.subject: one.value for one in choose_run(asked).environment}
+        assert ("VLLM_USE_FLASHINFER_SAMPLER" in chosen) is not present
+
     def test_metadata_alone_is_refused(self, known_release: Known) -> None:
         published = next((DATA / "published").iterdir())
         decision = decide(read_checkpoint(published), known_release("0.14.0"), with_gpus(B200))
