@@ -16,6 +16,7 @@ from pathlib import Path
 PARTS = {
     "build": "the CPU target against its bound; doing nothing",
     "loop": "a new checkout, nothing changed, an edit, its revert",
+    "rebuild": "the whole CPU target in a new checkout: ccache, sccache, the store",
     "caches": "ccache and sccache on the same files: empty, again, another checkout, a revert",
     "scheduler": "simulated machines, cache hits, little memory with pretended compilers",
     "memory": "twelve real CUDA files in 9 GB: plain ninja and the scheduler (45 minutes)",
