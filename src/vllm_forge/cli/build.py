@@ -194,6 +194,7 @@ def built_of(plan: Plan, receipts: tuple[Receipt, ...]) -> Built:
     facts = {name: value for one in receipts for name, value in one.facts.items()}
     actions = [step.action for step in plan.steps]
     register = next(action for action in actions if isinstance(action, Register))
+    special = next((one.specialization for one in actions if isinstance(one, Specialize)), None)
     environment = next(action for action in actions if isinstance(action, Environment))
     configure = next((action for action in actions if isinstance(action, Configure)), None)
     put_there = [
@@ -222,9 +223,10 @@ def built_of(plan: Plan, receipts: tuple[Receipt, ...]) -> Built:
             if isinstance(action, Reuse)
             for target in action.targets
         },
-        made_for=next(
-            (one.specialization.made_for for one in actions if isinstance(one, Specialize)), None
-        ),
+        made_for=special.made_for if special else None,
+        left_out={one.target: special.files_of(one.target) for one in special.left_out}
+        if special
+        else {},
     )
 
 

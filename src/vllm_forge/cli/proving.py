@@ -65,6 +65,25 @@ def prove_present(built: Built) -> tuple[Check, ...]:
     return tuple(checks)
 
 
+def prove_specialized(built: Built) -> tuple[Check, ...]:
+    """For whom it was made, and that what those do not reach was not compiled."""
+    if built.made_for is None:
+        return ()
+    compiled = {
+        source.path
+        for name, sources in compiled_sources(built).items()
+        for source in sources
+        if name.partition(".")[0] in built.left_out
+    }
+    gone = {str(Path(built.tree, file)) for files in built.left_out.values() for file in files}
+    present = sorted(gone & compiled)
+    counted = ", ".join(f"{len(files)} of {name}" for name, files in built.left_out.items())
+    said = f"for {built.made_for} alone; sources left out: {counted or 'none'}"
+    if present:
+        said = f"{present[0]} was to be left out, and build.ninja compiles it"
+    return (Check("specialized", CheckStatus.FAILED if present else CheckStatus.PASSED, said),)
+
+
 def prove_abis(built: Built, present: Sequence[Path]) -> tuple[Check, ...]:
     """How closely each extension is bound to Python and torch."""
     compiled = compiled_sources(built)

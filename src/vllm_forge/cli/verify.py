@@ -7,7 +7,14 @@ from pathlib import Path
 from typing import Literal
 
 from vllm_forge.cli.common import Common, environment, put_json, show
-from vllm_forge.cli.proving import Imports, prove_abis, prove_gpu_code, prove_imports, prove_present
+from vllm_forge.cli.proving import (
+    Imports,
+    prove_abis,
+    prove_gpu_code,
+    prove_imports,
+    prove_present,
+    prove_specialized,
+)
 from vllm_forge.records.built import Built
 from vllm_forge.records.check import Check, CheckStatus
 from vllm_forge.records.home import Home
@@ -74,7 +81,7 @@ def verify_document(built: Built, home: Home, *, generate: bool) -> VerifyDocume
     site_packages = Path(json.loads(said.stdout))
     work_in = home.path / "scratch"
     work_in.mkdir(parents=True, exist_ok=True)
-    checks = [*prove_present(built)]
+    checks = [*prove_present(built), *prove_specialized(built)]
     present = [Path(path) for path in built.extensions if Path(path).exists()]
     stub = Path(built.toolkit) / STUB if built.toolkit else None
     checks += prove_binaries(present, site_packages, built.gpu_arch, run_command, stub)

@@ -17,7 +17,8 @@ class Built:
     `gpu_arch` the compute capabilities it was compiled for. `build` is the folder with build.ninja,
     `toolkit` the prefix of the nvcc that compiled; None where another forge did not say. `reused`
     has the path of each target that came out of a wheel: its extension, else one of its files.
-    `made_for` is the only kind of checkpoint it runs, where it was built with --specialize.
+    `made_for` is the only kind of checkpoint it runs, where it was built with --specialize, and
+    `left_out` each target's sources that such a checkpoint does not reach.
     """
 
     key: str
@@ -35,3 +36,4 @@ class Built:
     toolkit: str | None = None
     reused: Mapping[str, str] = field(default_factory=dict)
     made_for: MadeFor | None = None
+    left_out: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
