@@ -41,12 +41,16 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What one compile will cost; `because` says where that is from."""
+    """What one compile will cost; `because` says where that is from.
+
+    `after_peak_bytes` is the most it holds once it is past its peak; None where that is not known.
+    """
 
     seconds: float
     peak_bytes: int
     origin: Origin
     because: str
+    after_peak_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,7 @@ class Measured:
     """A row of the shipped table: one architecture, one thread.
 
     `target`, `file` and `flags` are globs. `cpu_seconds` and `peak_bytes` are the least and the
-    most of the `files` that the row was measured on (or stands for).
+    most of the `files` that the row was measured on (or stands for), `after_peak_bytes` the most.
     """
 
     kind: Kind
@@ -65,6 +69,7 @@ class Measured:
     files: int
     source: str
     flags: str = "*"
+    after_peak_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +89,10 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A compile at work; `left_seconds` and `peak_bytes` as predicted, `resident_bytes` as seen."""
+    """A compile at work; `left_seconds` and `peak_bytes` as predicted, `resident_bytes` as seen.
+
+    For one past its peak `peak_bytes` is what it may still come to hold.
+    """
 
     number: int
     name: str
@@ -136,7 +144,8 @@ class CompileRecord:
     `slot` is the timeline's lane. `waited_for` is the last reason it was held, None when it started
     at once. `resident_byte_seconds` is the integral of its memory, None where it was too short to
     be seen. `cached`: answered by a compiler cache; None where that cannot be told. `code` is its
-    exit code, negative for a signal. `attempt` is 2 for a retry after a kill.
+    exit code, negative for a signal. `attempt` is 2 for a retry after a kill. `after_peak_bytes` is
+    the most it held after its peak; None where it was not seen to fall from one.
     """
 
     command: Command
@@ -152,6 +161,7 @@ class CompileRecord:
     attempt: int = 1
     cached: bool | None = None
     waited_for: str | None = None
+    after_peak_bytes: int | None = None
 
     @property
     def seconds(self) -> float:

@@ -47,10 +47,16 @@ class Graph:
             lines.append(f"build CMakeFiles/_C.dir/csrc/{name}.o: compile csrc/{name}")
         (self.folder / "build.ninja").write_text("\n".join([*lines, ""]))
 
-    def learn(self, costs: Mapping[str, tuple[float, int]]) -> None:
-        """Say beforehand what files take: name → (seconds, MiB)."""
+    def learn(
+        self, costs: Mapping[str, tuple[float, int]], after: Mapping[str, int] | None = None
+    ) -> None:
+        """Say beforehand what files take: name → (seconds, MiB), and MiB after the peak."""
         known = {
-            f"_C/csrc/{name}|c++ -O2": Learned(seconds, mebibytes << 20)
+            f"_C/csrc/{name}|c++ -O2": Learned(
+                seconds,
+                mebibytes << 20,
+                after_peak_bytes=after[name] << 20 if after else None,
+            )
             for name, (seconds, mebibytes) in costs.items()
         }
         (self.folder / "costs.json").write_text(render_json(known))

@@ -2,8 +2,8 @@
 
     fake-g++ ... -c SOURCE -o OBJECT
 
-SOURCE holds `MEBIBYTES SECONDS`, or the word `hang`. As with g++, the work is done by a child, and
-a child that was killed makes the driver say so and exit with 1.
+SOURCE holds `MEBIBYTES SECONDS`, more such pairs one after the other, or the word `hang`. As with
+g++, the work is done by a child, and a child that was killed makes the driver say so and exit 1.
 """
 
 import os
@@ -15,12 +15,12 @@ from pathlib import Path
 def work(said: list[str]) -> None:
     if said == ["hang"]:
         time.sleep(600)
-    mebibytes, seconds = int(said[0]), float(said[1])
-    until = time.monotonic() + seconds
-    held = bytearray()
-    for _ in range(mebibytes):
-        held += b"x" * (1 << 20)
-    time.sleep(max(0.0, until - time.monotonic()))
+    for mebibytes, seconds in zip(said[::2], said[1::2], strict=True):
+        until = time.monotonic() + float(seconds)
+        held = bytearray()  # what was held is given back
+        for _ in range(int(mebibytes)):
+            held += b"x" * (1 << 20)
+        time.sleep(max(0.0, until - time.monotonic()))
 
 
 def main(words: list[str]) -> int:

@@ -15,7 +15,7 @@ from vllm_forge.run.scheduler.learned import (
     key_of,
     read_learned,
 )
-from vllm_forge.run.scheduler.predict import MARGIN, predict, read_table
+from vllm_forge.run.scheduler.predict import MARGIN, MARGIN_AFTER, predict, read_table
 
 GIB = 1 << 30
 FILE = Command("nvcc", "_C", "csrc/x/scaled_mm_c2x.cu", None, "-O2 89", torch=True)
@@ -43,9 +43,19 @@ def test_learned_under_other_flags_is_scaled_by_passes_and_threads() -> None:
     assert beside.peak_bytes == 2 * int(GIB * MARGIN)
 
 
+def test_what_is_held_after_the_peak_is_known_for_the_same_passes_alone() -> None:
+    costs = Costs({key_of(FILE): Learned(10.0, GIB, after_peak_bytes=GIB // 2)})
+    assert predict(FILE, costs, no_size).after_peak_bytes == int(GIB // 2 * MARGIN_AFTER)
+    two = replace(FILE, architectures=2)
+    assert predict(two, costs, no_size).after_peak_bytes is None
+    assert predict(two, NOTHING, no_size).after_peak_bytes is None
+    assert (predict(FILE, NOTHING, no_size).after_peak_bytes or 0) > GIB
+    assert predict(replace(FILE, target="?"), NOTHING, no_size).after_peak_bytes is None
+
+
 def test_the_shipped_table_knows_the_heavy_file_by_name() -> None:
     one = predict(FILE, NOTHING, no_size)
-    assert (one.seconds, one.peak_bytes, one.origin) == (697.0, 7_500_000_000, "measured")
+    assert (one.seconds, one.peak_bytes, one.origin) == (697.0, 7_930_000_000, "measured")
     assert "nvcc 12.4.131" in one.because
     ordinary = predict(replace(FILE, file="csrc/cache_kernels.cu"), NOTHING, no_size)
     assert (ordinary.seconds, ordinary.peak_bytes) == (105.0, 2_800_000_000)
@@ -112,6 +122,18 @@ def test_a_peak_grows_at_once_and_shrinks_halfway(tmp_path: Path) -> None:
     assert learn(path, compiled(2 * GIB))[key_of(FILE)] == Learned(8.0, 2 * GIB)
     assert learn(path, compiled(4 * GIB))[key_of(FILE)].peak_bytes == 4 * GIB
     assert learn(path, compiled(2 * GIB))[key_of(FILE)].peak_bytes == 3 * GIB
+
+
+def test_the_most_after_a_peak_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "costs.json"
+
+    def after(**changes: object) -> int | None:
+        return learn(path, compiled(4 * GIB, **changes))[key_of(FILE)].after_peak_bytes
+
+    assert after(after_peak_bytes=2 * GIB) == 2 * GIB
+    assert after(after_peak_bytes=GIB) == 2 * GIB
+    assert after() is None, "it was not seen to fall"
+    assert after(after_peak_bytes=GIB, code=KILLED) is None
 
 
 def test_what_was_killed_is_taken_to_need_more(tmp_path: Path) -> None:

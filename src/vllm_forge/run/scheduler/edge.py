@@ -3,8 +3,9 @@
 import os
 import signal
 import socket
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from vllm_forge.records.event import AtWork
@@ -14,6 +15,10 @@ from vllm_forge.run.scheduler.processes import children_of, measure_tree
 
 LIGHT: Final = 64 << 20
 """What a compiler cache holds while it looks for a hit."""
+
+NEAR: Final = 0.9
+FALLEN: Final = 0.5
+"""A compile is past its peak when it held this part of it, and has since fallen below that part."""
 
 RETRIED: Final = frozenset({signal.SIGKILL, signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT})
 """What a compiler dies of for want of memory. SIGTERM and SIGINT were meant."""
@@ -46,6 +51,9 @@ class Edge:
     cached: bool | None = None
     peak_bytes: int = 0
     resident_bytes: int = 0
+    held_bytes: list[int] = field(default_factory=list)
+    """`resident_bytes` at every look."""
+    past_peak: bool = False
     byte_seconds: float | None = None
     cpu_seconds: float = 0.0
     busy_at: float = 0.0
@@ -99,7 +107,10 @@ class Edge:
         return max(1, min(self.command.threads, self.command.architectures))
 
     def _promised(self) -> int:
-        return LIGHT if self.light else self.predicted.peak_bytes
+        if self.light:
+            return LIGHT
+        after = self.predicted.after_peak_bytes
+        return after if self.past_peak and after is not None else self.predicted.peak_bytes
 
     def look(self, now: float, seconds: float) -> None:
         """See what its processes hold; `seconds` have gone by since the last look."""
@@ -109,9 +120,19 @@ class Edge:
         self.group = next(iter(children_of(self.launcher)), self.group)
         self.resident_bytes = seen.resident_bytes
         self.peak_bytes = max(self.peak_bytes, seen.resident_bytes)
+        self.held_bytes.append(seen.resident_bytes)
+        self.past_peak = self._is_past_peak()
         self.byte_seconds = (self.byte_seconds or 0.0) + seen.resident_bytes * seconds
         if seen.cpu_seconds > self.cpu_seconds:
             self.cpu_seconds, self.busy_at, self.said_hanging = seen.cpu_seconds, now, False
+
+    def _is_past_peak(self) -> bool:
+        """Never of one that holds more again than it should from then on."""
+        after = self.predicted.after_peak_bytes
+        if after is None or self.resident_bytes > after:
+            return False
+        reached = self.peak_bytes >= NEAR * self.predicted.peak_bytes
+        return reached and (self.past_peak or self.resident_bytes < FALLEN * self.peak_bytes)
 
     def died_of(self, code: int, oom_kills: int) -> int | None:
         """The signal that ended it, or ended its child, and is worth another attempt.
@@ -141,6 +162,8 @@ class Edge:
         self.alone = True
         self.started = self.group = self.byte_seconds = None
         self.resident_bytes = 0
+        self.held_bytes.clear()
+        self.past_peak = False
         self.cpu_seconds = 0.0
         self.said_hanging = False
 
@@ -162,6 +185,7 @@ class Edge:
             attempt=told.attempt,
             cached=self.cached,
             waited_for=told.waited_for or self.waited_for,
+            after_peak_bytes=most_after_peak(told.held_bytes),
         )
 
     def kill(self) -> None:
@@ -170,3 +194,20 @@ class Edge:
         if group is not None and self.started is not None and not self.done:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(group, signal.SIGKILL)
+
+
+def most_after_peak(held: Sequence[int]) -> int | None:
+    """The most that was held after the first fall from the peak; None where it did not fall.
+
+    Of several such peaks the first counts: the next is held after it.
+
+    >>> most_after_peak([1, 9, 10, 4, 3, 6, 2]), most_after_peak([1, 10, 2, 9, 3])
+    (6, 9)
+    >>> most_after_peak([1, 10, 6, 7]), most_after_peak([])
+    (None, None)
+    """
+    most = max(held, default=0)
+    near = next((place for place, size in enumerate(held) if size >= NEAR * most), len(held))
+    fell = (place for place in range(near, len(held)) if held[place] < FALLEN * most)
+    start = next(fell, None)
+    return None if start is None else max(held[start:])

@@ -32,6 +32,7 @@ class Learned:
     peak_bytes: int
     architectures: int = 1
     threads: int = 1
+    after_peak_bytes: int | None = None
 
 
 def key_of(command: Command) -> str:
@@ -98,10 +99,13 @@ def teaches(one: CompileRecord) -> bool:
 
 def merge(before: Learned | None, one: CompileRecord) -> Learned:
     """The higher peak of the two at once, a lower one only halfway: too little is what kills."""
-    peak, cpu_seconds = one.peak_bytes, one.cpu_seconds
+    peak, cpu_seconds, after = one.peak_bytes, one.cpu_seconds, one.after_peak_bytes
     if one.code == KILLED:
+        after = None
         peak = int(MORE * max(peak, one.predicted.peak_bytes))
         cpu_seconds = max(cpu_seconds, one.predicted.seconds)
     elif before is not None:
         peak = max(peak, (before.peak_bytes + peak) // 2)
-    return Learned(round(cpu_seconds, 2), peak, one.command.architectures, one.command.threads)
+        after = None if after is None else max(after, before.after_peak_bytes or 0)
+    command = one.command
+    return Learned(round(cpu_seconds, 2), peak, command.architectures, command.threads, after)

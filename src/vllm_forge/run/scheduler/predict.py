@@ -9,10 +9,13 @@ from typing import Final
 from vllm_forge.records.codec import parse_json
 from vllm_forge.records.schedule import Command, Measured, Origin, Prediction
 from vllm_forge.resolve.nvcc_threads import passes_in_turn
-from vllm_forge.run.scheduler.learned import Costs
+from vllm_forge.run.scheduler.learned import Costs, Learned
 
 MARGIN: Final = 1.03
 """A learned peak was sampled: the true one lies a little above it."""
+
+MARGIN_AFTER: Final = 1.1
+"""The same for what was held after the peak, where another pass of nvcc has a smaller one."""
 
 HEAVY: Final = ("cutlass", "scaled_mm", "flash", "gemm", "hopper")
 """Words in a CUDA file's path that go with many template instances."""
@@ -37,11 +40,14 @@ def predict(command: Command, costs: Costs, size: Callable[[str], int]) -> Predi
             before.cpu_seconds / passes_in_turn(before.architectures, 1),
             int(before.peak_bytes * MARGIN / beside),
             ("learned", said),
+            before.after_peak_bytes if _is_alike(before, command) else None,
         )
     for row in read_table():
         if _is_of(row, command):
             seconds = sum(row.cpu_seconds) / 2
-            return _scaled(command, seconds, row.peak_bytes[1], ("measured", row.source))
+            after = row.after_peak_bytes if command.architectures == 1 else None
+            said_by: tuple[Origin, str] = ("measured", row.source)
+            return _scaled(command, seconds, row.peak_bytes[1], said_by, after)
     return _guess(command, size)
 
 
@@ -54,18 +60,28 @@ def _is_of(row: Measured, command: Command) -> bool:
     )
 
 
+def _is_alike(before: Learned, command: Command) -> bool:
+    """Each pass of nvcc has its peak: how often it falls from one hangs on how they run."""
+    return (before.architectures, before.threads) == (command.architectures, command.threads)
+
+
 def _side_by_side(threads: int, architectures: int) -> int:
     """Passes that nvcc runs at the same time."""
     return max(1, min(threads, architectures))
 
 
 def _scaled(
-    command: Command, cpu_seconds: float, peak_bytes: int, source: tuple[Origin, str]
+    command: Command,
+    cpu_seconds: float,
+    peak_bytes: int,
+    source: tuple[Origin, str],
+    after_peak_bytes: int | None = None,
 ) -> Prediction:
     """One architecture's cost, for as many as the command has and as nvcc runs side by side."""
     seconds = cpu_seconds * passes_in_turn(command.architectures, command.threads)
     beside = _side_by_side(command.threads, command.architectures)
-    return Prediction(seconds, peak_bytes * beside, *source)
+    after = None if after_peak_bytes is None else int(after_peak_bytes * MARGIN_AFTER)
+    return Prediction(seconds, peak_bytes * beside, *source, after)
 
 
 def _guess(command: Command, size: Callable[[str], int]) -> Prediction:

@@ -112,7 +112,8 @@ def scheduling(settings: SchedulerSettings) -> Iterator[Schedule]:
         record = _record(broker, began, seconds, unchanged)
         schedule.record = replace(record, cache=settings.read_cache_use())
         try:
-            if schedule.record.compiles:  # else the last one's stays: nothing was compiled
+            # Of a build that compiled nothing the last one's stays.
+            if schedule.record.compiles or schedule.record.degraded:
                 write_atomically(settings.record, render_json(schedule.record, indent=0))
             keep_learned(settings.costs, schedule.record.compiles)
         except OSError as error:
