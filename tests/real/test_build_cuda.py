@@ -120,11 +120,11 @@ def test_a_new_release_with_the_indexs_toolkit(
 ) -> None:
     """CUDA 13 from the package index; what CMake lists is what the plan had read from the tree."""
     forge = make_forge(tmp_path / "home")
-    wish = ("--vllm", "0.25.1", "--device", "cuda", "--cuda", "13.0", "--gpu-arch", "8.9")
+    wish = ("--vllm", "0.31.0", "--device", "cuda", "--cuda", "13.0", "--gpu-arch", "8.9")
     done = forge("build", *wish, "--targets", "cumem_allocator", "--json", timeout=3600)
     assert done.returncode == 0, done.stderr[-4000:]
     document = json.loads(done.stdout)
-    (build,) = (forge.home / "builds").glob("vllm-0.25.1-*")
+    (build,) = (forge.home / "builds").glob("vllm-0.31.0-*")
     listed = {name.partition(".")[0]: len(files) for name, files in read_compiled(build).items()}
     planned = {
         target["name"]: target["files"] for target in document["plan"]["targets"] if target["files"]
