@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 
 from vllm_forge.records.specialization import MadeFor, Reach
-from vllm_forge.release import Question, SourceTree, read_unreached
+from vllm_forge.release import Question, SourceTree, configure, read_unreached
 
 pytestmark = [pytest.mark.network, pytest.mark.slow]
 
 
-def read(tree: Path, nvcc: str, capability: str, architecture: str) -> Reach:
-    made_for = MadeFor((architecture,), "modelopt", ("FP8",), (capability,))
+def read(tree: Path, nvcc: str, capability: str, architecture: str, kind: str = "FP8") -> Reach:
+    method = "modelopt" if kind == "FP8" else "modelopt_fp4"
+    made_for = MadeFor((architecture,), method, (kind,), (capability,))
     question = Question(nvcc=nvcc, architectures=(capability,))
     return read_unreached(SourceTree(tree), question, made_for)
 
@@ -35,6 +36,28 @@ def test_0_28_0_on_hopper(trees: Callable[[str], Path]) -> None:
     assert {"scaled_mm_c2x.cu", "machete_pytorch.cu", "selective_scan_fwd.cu"} <= gone
     kept = {"scaled_mm_c3x_sm90.cu", "scaled_mm_sm90_fp8.cu", "merge_attn_states.cu"}
     assert not kept & gone
+
+
+@pytest.mark.parametrize(
+    ("version", "nvcc", "kept"),
+    [
+        ("0.10.1", "12.4.131", {"fe2m1f"}),
+        ("0.20.0", "13.0.88", {"fe2m1f", "fe4m3fn"}),  # its FP8 classes are reached as well
+    ],
+)
+def test_marlin_is_kept_for_the_weight_types_that_are_passed(
+    trees: Callable[[str], Path], version: str, nvcc: str, kept: set[str]
+) -> None:
+    """NVFP4 on a GPU without FP4 units: Marlin unpacks it."""
+    reach = read(trees(version), nvcc, "8.9", "LlamaForCausalLM", "NVFP4")
+    gone = {file for group in reach.left_out for file in group.files}
+    question = Question(nvcc=nvcc, architectures=("8.9",))
+    targets = configure(SourceTree(trees(version)), question).targets
+    left = {one for target in targets for one in target.sources} - gone
+    kernels = {Path(one).stem for one in left if "marlin" in one and "kernel_b" in one}
+    types = {word.removeprefix("k") for one in kernels for word in one.split("_")}
+    assert types & {"u4", "u4b8", "u8b128", "fe2m1f", "fe4m3fn"} == kept
+    assert {"gptq_marlin.cu", "marlin.cu"} & {Path(one).name for one in left}
 
 
 def test_a_mixture_of_experts_keeps_its_kernels(trees: Callable[[str], Path]) -> None:

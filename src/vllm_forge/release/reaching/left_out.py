@@ -14,6 +14,7 @@ from vllm_forge.release.reaching.cxx_functions import Registration
 from vllm_forge.release.reaching.cxx_walk import Sources, bare_name, read_needed
 from vllm_forge.release.reaching.python_reach import ModelClass, read_model, walk_package
 from vllm_forge.release.reaching.python_walk import Key
+from vllm_forge.release.reaching.weight_types import WeightTypes, read_weight_types
 from vllm_forge.release.source_tree import SourceTree
 
 DEVICE_CODE: Final = ".cu"
@@ -48,8 +49,9 @@ def read_unreached(tree: SourceTree, question: Question, made_for: MadeFor) -> R
     run.run()
     used = frozenset(key for key in walk.used if OPERATORS_OF.fullmatch(key.space))
     sources = Sources(tree, read_macros(tree, run), numbers)
+    types = read_weight_types(tree, walk)
     found = [
-        judge_target(sources, target, used)
+        judge_target(sources, target, used, types)
         for target in describe(tree, run, question).targets
         if target.asked is not False
     ]
@@ -71,20 +73,18 @@ def read_macros(tree: SourceTree, run: ConfigureRun) -> dict[str, bool]:
 
 
 def judge_target(
-    sources: Sources, target: ConfiguredTarget, used: frozenset[Key]
+    sources: Sources,
+    target: ConfiguredTarget,
+    used: frozenset[Key],
+    types: WeightTypes | None = None,
 ) -> tuple[tuple[LeftOut, ...], tuple[RefusedOperator, ...]]:
     """Files that cannot be read (generated, another project's) go with those beside them."""
     known = [path for path in target.sources if sources.file(path) is not None]
     kept = [path for path in known if not _can_go(sources, path)]
     needed = read_needed(sources, known, kept, used)
     gone = [path for path in known if path not in needed]
-    if not gone:
-        return (), ()
-    generated = [
-        path
-        for path in target.sources
-        if path not in known and path.endswith(DEVICE_CODE) and _goes_too(path, gone, needed)
-    ]
+    unread = [path for path in target.sources if path not in known and path.endswith(DEVICE_CODE)]
+    generated = [path for path in unread if _goes_too(path, gone, needed)]
     asked = _operators_of_files(sources, known, gone)
     names = frozenset(name for each in asked.values() for name in each)
     reasons = Reasons(sources.tree, names)
@@ -96,6 +96,9 @@ def judge_target(
         groups.setdefault(
             (f"written for {posixpath.basename(beside)}, which is left out", beside), []
         ).append(path)
+    for path in unread:
+        if types is not None and path not in generated and (why := _other_type(path, types)):
+            groups.setdefault(why, []).append(path)
     left_out = tuple(
         LeftOut(target.name, tuple(files), because, source)
         for (because, source), files in groups.items()
@@ -106,6 +109,15 @@ def judge_target(
         for one in _registrations(sources, path)
     )
     return left_out, operators
+
+
+def _other_type(path: str, types: WeightTypes) -> tuple[str, str] | None:
+    """Why a kernel's weight type is not reached, and where those are passed that are."""
+    name = types.of_file(path)
+    if name is None or name in types.passed:
+        return None
+    passed, where = ", ".join(types.passed), next(iter(types.passed.values()))
+    return f"written for other weight types than are passed ({passed})", where
 
 
 def _can_go(sources: Sources, path: str) -> bool:
