@@ -29,6 +29,7 @@ namespace deep { template <typename T> T half(T value); }
 static std::string said;
 extern "C" const char* ask(int way) {
   try {
+    if (way == 3) throw std::runtime_error("both throw the standard library's");
     said = way == 0 ? std::string("kept")
          : way == 1 ? gone("a word longer than what is kept in place", 3)
                     : std::to_string(deep::half<long>(4));
@@ -37,8 +38,12 @@ extern "C" const char* ask(int way) {
 }
 """
 GONE = """\
+#include <stdexcept>
 #include <string>
-std::string gone(std::string const& word, long count) { return word + std::to_string(count); }
+std::string gone(std::string const& word, long count) {
+  if (count < 0) throw std::runtime_error("negative");
+  return word + std::to_string(count);
+}
 namespace deep {
 template <typename T> T half(T value) { return value / 2; }
 template long half<long>(long);
@@ -82,6 +87,7 @@ def test_what_is_left_out_throws_its_name_and_the_rest_works(tmp_path: Path) -> 
     library.ask.restype = ctypes.c_char_p
     assert library.ask(0) == b"kept"
     assert library.ask(1).startswith(b"gone(")
+    assert library.ask(3) == b"both throw the standard library's"
     said = library.ask(2).decode()
     assert said.startswith("long deep::half<long>(long) was left out of this build")
     assert "specialized for LlamaForCausalLM with FP8 read by modelopt" in said

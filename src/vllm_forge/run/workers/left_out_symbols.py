@@ -81,9 +81,9 @@ def main(request: dict[str, object]) -> int:
     source = [HEAD % json.dumps(f" {request['message']}")]
     stood_in = []
     for number, (name, said) in enumerate(zip(mangled, readable, strict=False)):
-        called = re.split(r"[(<]", re.sub(r"^.*? for ", "", said), maxsplit=1)[0]
-        last = re.findall(r"\w+", called)[-1:]
-        if not last or last[0] not in words or re.match(r"(?:\w+ )?std::", said):
+        thing = re.sub(r"^.*? for ", "", said)  # "typeinfo for std::runtime_error"
+        last = re.findall(r"\w+", re.split(r"[(<]", thing, maxsplit=1)[0])[-1:]
+        if not last or last[0] not in words or re.match(r"(?:\w+ )?std::", thing):
             continue
         if name.startswith(DATA) or "(" not in said:
             sys.stderr.write(
