@@ -33,9 +33,10 @@ from vllm_forge.records.release import FetchedProject
 from vllm_forge.run.doors import Doors
 from vllm_forge.run.execute import execute
 from vllm_forge.run.index import IndexSettings
+from vllm_forge.run.marks import marks_of
 from vllm_forge.run.network import Network
 from vllm_forge.run.process import run_command
-from vllm_forge.run.receipts import marks_of, why_redo_any, write_receipt
+from vllm_forge.run.receipts import why_redo_any, write_receipt
 from vllm_forge.run.store.store import Store
 
 CMAKE = """\

@@ -37,8 +37,9 @@ from vllm_forge.run.doing.site import Site, requirement_lines
 from vllm_forge.run.doors import Doors
 from vllm_forge.run.environment import python_of
 from vllm_forge.run.execute import execute
+from vllm_forge.run.marks import marks_of
 from vllm_forge.run.presets import PRESETS, preset_of, write_presets
-from vllm_forge.run.receipts import marks_of, why_redo_any
+from vllm_forge.run.receipts import why_redo_any
 from vllm_forge.run.register import build_wheel
 from vllm_forge.run.scheduler import read_latest
 from vllm_forge.run.standing import Standing, keep_standing, sign, standing_file

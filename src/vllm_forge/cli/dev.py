@@ -24,7 +24,8 @@ from vllm_forge.resolve.edits import Edit, judge_edit
 from vllm_forge.run.built import keep_built
 from vllm_forge.run.doing.native import STORED
 from vllm_forge.run.execute import execute
-from vllm_forge.run.receipts import marks_of, why_redo_any
+from vllm_forge.run.marks import marks_of
+from vllm_forge.run.receipts import why_redo_any
 from vllm_forge.run.scheduler import read_latest
 from vllm_forge.run.watch import Saved, watch_tree
 from vllm_forge.show.dev import render_loaded, render_saved

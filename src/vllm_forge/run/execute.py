@@ -11,10 +11,10 @@ from vllm_forge.records.receipt import Receipt
 from vllm_forge.run.doors import Doors
 from vllm_forge.run.files import DISK_FAULTS, disk_failed
 from vllm_forge.run.lock import locked
+from vllm_forge.run.marks import marks_of
 from vllm_forge.run.outcomes import Outcomes
 from vllm_forge.run.receipts import (
     Mark,
-    marks_of,
     only_touched,
     read_receipt,
     why_redo,
@@ -66,7 +66,7 @@ def _one(step: Step, mark: Mark, plan: Plan, doors: Doors, receipts: dict[str, R
         done = do_step(step, plan, doors, receipts, log)
         receipt = Receipt(
             step=step.name,
-            fingerprint=step.fingerprint,
+            fingerprint=mark.fingerprint,
             made=done.made,
             seconds=round(monotonic() - started, 3),
             finished=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vllm_forge.records.codec import parse_json, render_json
-from vllm_forge.records.plan import Compile, Configure, Plan, Reuse, Step
 from vllm_forge.records.problem import Problem
 from vllm_forge.records.receipt import Made, Receipt
 from vllm_forge.run.files import sha256_of, write_atomically
@@ -31,29 +30,6 @@ class Mark:
     step: str
     fingerprint: str
     watched: bool = False
-
-
-def marks_of(plan: Plan) -> tuple[Mark, ...]:
-    """One for each step, in order.
-
-    What it is made from counts for CMake's run and a compile, whose marks lead to a new plan; for
-    a reuse where nothing is compiled.
-    """
-    compiles = any(isinstance(step.action, Compile) for step in plan.steps)
-    return tuple(
-        Mark(step.name, step.fingerprint, _is_watched(step, compiles=compiles))
-        for step in plan.steps
-    )
-
-
-def _is_watched(step: Step, *, compiles: bool) -> bool:
-    match step.action:
-        case Configure() | Compile():
-            return True
-        case Reuse():
-            return not compiles
-        case _:
-            return False
 
 
 def read_receipt(folder: Path, step: str) -> Receipt | None:

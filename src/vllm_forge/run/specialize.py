@@ -15,6 +15,7 @@ from vllm_forge.plan.steps import SPECIALIZE_FILE
 from vllm_forge.records.plan import Specialize
 from vllm_forge.records.specialization import RefusedOperator
 from vllm_forge.run.files import write_atomically
+from vllm_forge.run.store.digests import digest_of
 
 WORKER: Final = Path(__file__).parent / "workers" / "left_out_symbols.py"
 
@@ -76,6 +77,7 @@ function(vllm_forge_leave_out name)
                      COMMAND "${{VLLM_PYTHON_EXECUTABLE}}" -I
                              "${{VLLM_FORGE_FOLDER}}/{worker}" "${{folder}}/${{name}}.json")
   target_link_options(${{name}} PRIVATE "${{folder}}/${{name}}.left-out.o")
+  set_property(TARGET ${{name}} APPEND PROPERTY LINK_DEPENDS "${{VLLM_FORGE_FOLDER}}/{worker}")
 endfunction()
 
 set(VLLM_FORGE_FOLDER "${{CMAKE_CURRENT_LIST_DIR}}")
@@ -130,6 +132,11 @@ def write_specialization(action: Specialize) -> tuple[Path, ...]:
 def written_in(folder: Path) -> tuple[Path, ...]:
     """The files of a specialization that lie in `folder`."""
     return (folder / SPECIALIZE_FILE, folder / WORKER.name, *sorted(folder.glob("refused_*.cpp")))
+
+
+def identify_templates() -> str:
+    """Eight digits of a hash over what is written but for its lists: ours, not the plan's."""
+    return digest_of([CMAKE, STABLE, UNSTABLE, WORKER.read_text(encoding="utf-8")])[:8]
 
 
 def targets_of(action: Specialize) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from vllm_forge.records.reuse import ReleaseWheel
 from vllm_forge.records.specialization import LeftOut
 from vllm_forge.records.wishes import Strategy, Wishes
 from vllm_forge.resolve.resolution import resolve
-from vllm_forge.run.receipts import marks_of
+from vllm_forge.run.marks import marks_of
 
 UNWISHED = Wishes(vllm="0.10.1", cuda="12.4")
 

@@ -58,7 +58,7 @@ def test_the_shipped_table_knows_the_heavy_file_by_name() -> None:
     assert (one.seconds, one.peak_bytes, one.origin) == (697.0, 7_930_000_000, "measured")
     assert "nvcc 12.4.131" in one.because
     ordinary = predict(replace(FILE, file="csrc/cache_kernels.cu"), NOTHING, no_size)
-    assert (ordinary.seconds, ordinary.peak_bytes) == (105.0, 2_800_000_000)
+    assert (ordinary.seconds, ordinary.peak_bytes) == (105.0, 2_940_000_000)
 
 
 def test_empty_kernels_below_nine_are_not_those_of_nine() -> None:
