@@ -11,9 +11,11 @@ import json
 import os
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,14 +83,50 @@ def edit_and_revert(home: Path, tree: Path) -> bool:
         edit = build(home, *RELEASE)
     finally:
         path.write_text(text)
-    record = home / "receipts" / edit.document["plan"]["key"] / "schedule.json"
+    floor, how = floor_of(home / "receipts" / edit.document["plan"]["key"] / "schedule.json")
+    say(f"{EDITED} edited, build", edit.wall, edit.cpu, floor + 0.5, f"{how}; with its start")
+    revert = build(home, *RELEASE)
+    return say("its revert", revert.wall, revert.cpu, 2.0, came(revert))
+
+
+def watched_edit(home: Path, folder: Path) -> bool:
+    """The same under `dev`, which has started and planned before: from the save to importable.
+
+    In the new checkout. A first edit makes the objects that it never had.
+    """
+    path = folder / "checkout" / EDITED
+    text = path.read_text()
+    words: list[str | Path] = ["dev", "--vllm", folder / "checkout", "--env", folder / "env", *WISH]
+    with subprocess.Popen(
+        [FORGE, *words],
+        env={**os.environ, "VLLM_FORGE_HOME": str(home)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as dev:
+        assert dev.stdout is not None  # noqa: S101 -- a pipe
+        assert dev.stderr is not None  # noqa: S101 -- a pipe
+        next(line for line in dev.stderr if line.startswith("watching "))
+        threading.Thread(target=dev.stderr.read, daemon=True).start()
+        saved = {}
+        for _ in range(2):
+            path.write_text(f"{text}// {time.time_ns()}\n")
+            saved = json.loads(dev.stdout.readline())
+        records = (home / "receipts").glob("*/schedule.json")
+        floor, how = floor_of(max(records, key=lambda one: one.stat().st_mtime_ns))
+        held = say(f"{EDITED} saved, dev", saved["seconds"], None, floor + 0.5, how)
+        path.write_text(text)
+        reverted = json.loads(dev.stdout.readline())
+        dev.send_signal(signal.SIGINT)
+    how = f"{reverted['status']}, {len(reverted['compiled'])} compiled"
+    return say("its revert, dev", reverted["seconds"], None, 2.0, how) and held
+
+
+def floor_of(record: Path) -> tuple[float, str]:
+    """Seconds of a build's commands one after the other, and what they were."""
     compiles = json.loads(record.read_text())["compiles"]
     floor = sum(one["ended"] - one["started"] for one in compiles)
-    own = floor + 0.5
-    how = f"{len(compiles)} commands (file and link), {floor:.2f} s; {came(edit)}"
-    held = say(f"{EDITED} edited", edit.wall, edit.cpu, own, how)
-    revert = build(home, *RELEASE)
-    return say("its revert", revert.wall, revert.cpu, 2.0, came(revert)) and held
+    return floor, f"{len(compiles)} commands (file and link), {floor:.2f} s"
 
 
 def came(took: Took) -> str:
@@ -112,7 +150,7 @@ def main() -> int:
         build(home, *RELEASE)
         nothing = build(home, *RELEASE)
         held.append(say("nothing changed", nothing.wall, nothing.cpu, 0.2, "no process started"))
-        held.append(edit_and_revert(home, tree))
+        held += [edit_and_revert(home, tree), watched_edit(home, folder)]
     return 0 if all(held) else 1
 
 

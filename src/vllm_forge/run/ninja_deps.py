@@ -25,12 +25,8 @@ def read_ninja_deps(build: Path) -> dict[str, tuple[str, ...]]:
         reads = parse_ninja_deps((build / ".ninja_deps").read_bytes())
     except OSError:
         return {}
-    real: dict[str, str] = {}
-    for paths in reads.values():
-        for path in paths:
-            if path not in real:
-                real[path] = _absolute(build, path)
-    return {output: tuple(real[path] for path in paths) for output, paths in reads.items()}
+    place = _Place(str(build))
+    return {output: tuple(map(place.absolute, paths)) for output, paths in reads.items()}
 
 
 def parse_ninja_deps(data: bytes) -> dict[str, tuple[str, ...]]:
@@ -59,12 +55,28 @@ def parse_ninja_deps(data: bytes) -> dict[str, tuple[str, ...]]:
     return reads
 
 
-def _absolute(build: Path, path: str) -> str:
-    if path.startswith("/"):
-        return os.path.normpath(path)
-    head, _, rest = path.partition("/")
-    name, _, below = rest.partition("/")
-    link = build / head / name
-    if below and link.is_symlink():
-        return os.path.normpath(f"{link.readlink()}/{below}")
-    return os.path.normpath(f"{build}/{path}")
+class _Place:
+    """A build folder; each of its links is looked at once, each path is made absolute once."""
+
+    def __init__(self, build: str) -> None:
+        self._build = build
+        self._known: dict[str, str] = {}
+        self._begins: dict[str, str] = {}
+
+    def absolute(self, path: str) -> str:
+        known = self._known.get(path)
+        if known is None:
+            known = self._known[path] = self._look(path)
+        return known
+
+    def _look(self, path: str) -> str:
+        if path.startswith("/"):
+            return os.path.normpath(path)
+        head, _, rest = path.partition("/")
+        name, _, below = rest.partition("/")
+        if not below:
+            return os.path.normpath(f"{self._build}/{path}")
+        link = f"{self._build}/{head}/{name}"
+        if link not in self._begins:
+            self._begins[link] = os.readlink(link) if os.path.islink(link) else link  # noqa: PTH114, PTH115 -- thousands
+        return os.path.normpath(f"{self._begins[link]}/{below}")
