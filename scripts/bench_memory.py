@@ -109,9 +109,10 @@ def ninja(
     watcher = threading.Thread(target=watch)
     watcher.start()
     code = process.wait()
+    seconds = time.perf_counter() - began
     ended.set()
     watcher.join()
-    seconds = time.perf_counter() - began
+    group.end_others()
     return Run(code, seconds, group.oom_kills - before, group.peak_bytes)
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,6 +27,21 @@ class MemoryGroup:
     def peak_bytes(self) -> int:
         """The most it held since `forget_peak`."""
         return int((self.folder / "memory.max_usage_in_bytes").read_text())
+
+    def end_others(self) -> None:
+        """Kill every process of the group but this one, and wait until they are gone.
+
+        ninja gives each command a process group of its own: they outlive a ninja that is killed.
+        """
+        while others := [
+            int(word)
+            for word in (self.folder / "cgroup.procs").read_text().split()
+            if int(word) != os.getpid()
+        ]:
+            for one in others:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(one, signal.SIGKILL)
+            time.sleep(0.1)
 
     def forget_peak(self) -> None:
         (self.folder / "memory.max_usage_in_bytes").write_text("0")
