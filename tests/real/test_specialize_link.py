@@ -30,7 +30,8 @@ static std::string said;
 extern "C" const char* ask(int way) {
   try {
     if (way == 3) throw std::runtime_error("both throw the standard library's");
-    said = way == 0 ? std::string("kept")
+    static long* held = new long(5);  // what a left-out file calls as well
+    said = way == 0 ? std::string(*held == 5 ? "kept" : "lost")
          : way == 1 ? gone("a word longer than what is kept in place", 3)
                     : std::to_string(deep::half<long>(4));
   } catch (std::exception const& error) { said = error.what(); }
@@ -42,6 +43,7 @@ GONE = """\
 #include <string>
 std::string gone(std::string const& word, long count) {
   if (count < 0) throw std::runtime_error("negative");
+  delete new long(count);
   return word + std::to_string(count);
 }
 namespace deep {

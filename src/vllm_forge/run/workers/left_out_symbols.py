@@ -57,6 +57,14 @@ def torch_libraries() -> list[str]:
     return sorted(str(file) for file in folder.glob("lib*.so*"))
 
 
+def runtime_library(compiler: str) -> list[str]:
+    """The C++ library that this compiler links: `operator new` is its, whoever says "new"."""
+    said = subprocess.run(
+        [compiler, "-print-file-name=libstdc++.so"], check=False, capture_output=True, text=True
+    ).stdout.strip()
+    return [said] if Path(said).is_file() else []
+
+
 def main(request: dict[str, object]) -> int:
     nm, out = str(request["nm"]), Path(str(request["out"]))
     objects = Path(str(request["objects"])).read_text().split("\n")
@@ -64,7 +72,7 @@ def main(request: dict[str, object]) -> int:
     undefined = names(nm, objects, "--undefined-only")
     undefined -= names(nm, objects, "--defined-only", "--extern-only")
     undefined = {name for name in undefined if name.startswith("_Z")}
-    for library in torch_libraries():
+    for library in [*torch_libraries(), *runtime_library(str(request["compiler"]))]:
         undefined -= names(nm, [library], "--dynamic", "--defined-only")
     words: set[str] = set()
     for file in request["left_out"]:  # type: ignore[attr-defined]
