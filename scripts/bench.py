@@ -19,7 +19,7 @@ PARTS = {
     "rebuild": "the whole CPU target in a new checkout: ccache, sccache, the store",
     "caches": "ccache and sccache on the same files: empty, again, another checkout, a revert",
     "scheduler": "simulated machines, cache hits, little memory with pretended compilers",
-    "memory": "twelve real CUDA files in 9 GB: plain ninja and the scheduler (45 minutes)",
+    "memory": "twelve real CUDA files in 9 GB: plain ninja and the scheduler (an hour)",
 }
 """Part → what it measures; its script is `bench_PART.py`."""
 
