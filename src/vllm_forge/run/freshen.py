@@ -59,9 +59,10 @@ def _remove_stale(
 ) -> tuple[str, ...]:
     removed = []
     read = set[str]()
-    for output, paths in read_ninja_deps(build).items():
+    for output, deps in read_ninja_deps(build).items():
         place = build / output
-        read |= suspects & set(paths)
+        found = suspects.intersection(deps.files)
+        read |= found
         try:
             made = place.stat().st_mtime_ns
         except OSError:
@@ -69,7 +70,7 @@ def _remove_stale(
         if any(
             _content_at(path, made, before, attempts) != _digest(now, path)
             and not _newer(path, made)
-            for path in suspects.intersection(paths)
+            for path in found
         ):
             place.unlink()
             removed.append(output)
@@ -84,8 +85,8 @@ def _remove_namesakes(build: Path, names: Sequence[str]) -> tuple[str, ...]:
     """Objects that read a file of such a name: a new one may come first on the include path."""
     wanted = {Path(name).name for name in names}
     removed = []
-    for output, paths in read_ninja_deps(build).items() if wanted else ():
-        if any(path.rpartition("/")[2] in wanted for path in paths):
+    for output, deps in read_ninja_deps(build).items() if wanted else ():
+        if any(path.rpartition("/")[2] in wanted for path in deps.files):
             (build / output).unlink(missing_ok=True)
             removed.append(output)
     return tuple(removed)

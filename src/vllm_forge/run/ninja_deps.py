@@ -7,6 +7,8 @@ followed by the complement of its number. The last record of an output counts.
 
 import os
 import struct
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -15,21 +17,57 @@ VERSIONS: Final = {4}
 READS: Final = 1 << 31
 WORD: Final = 4
 
+Log = dict[str, tuple[int, tuple[str, ...]]]
+"""Output → its time when it was made (ns), and what it read."""
 
-def read_ninja_deps(build: Path) -> dict[str, tuple[str, ...]]:
-    """Output (as ninja names it) → absolute paths of what it read; empty where it cannot be told.
+
+@dataclass(frozen=True, slots=True)
+class Deps:
+    """Absolute paths of what one output was made from; `valid` as ninja sees it.
+
+    ninja believes a record unless the output is gone, or was written after it.
+    """
+
+    files: tuple[str, ...]
+    valid: bool
+
+
+def read_ninja_deps(build: Path) -> dict[str, Deps]:
+    """By output, as ninja names it; empty where it cannot be told.
 
     Links in the build folder are followed: a compiler cache names the tree by one.
     """
     try:
-        reads = parse_ninja_deps((build / ".ninja_deps").read_bytes())
+        stat = (build / ".ninja_deps").stat()
+        log = _read(str(build), (stat.st_ino, stat.st_size, stat.st_mtime_ns))
     except OSError:
         return {}
-    place = _Place(str(build))
-    return {output: tuple(map(place.absolute, paths)) for output, paths in reads.items()}
+    return {
+        output: Deps(paths, 0 < _mtime(build / output) <= moment)
+        for output, (moment, paths) in log.items()
+    }
 
 
-def parse_ninja_deps(data: bytes) -> dict[str, tuple[str, ...]]:
+@lru_cache(maxsize=2)
+def _read(build: str, _mark: tuple[int, int, int]) -> Log:
+    """Absolute paths; read once as long as the file is the same."""
+    place = _Place(build)
+    log = parse_ninja_deps(Path(build, ".ninja_deps").read_bytes())
+    return {
+        output: (moment, tuple(map(place.absolute, paths)))
+        for output, (moment, paths) in log.items()
+    }
+
+
+def _mtime(path: Path) -> int:
+    """Nanoseconds; 0 for what is not there, as for ninja."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def parse_ninja_deps(data: bytes) -> Log:
     """The log's content; what a death while writing left at its end is dropped, as ninja does."""
     start = len(SIGNATURE) + WORD
     if not data.startswith(SIGNATURE) or len(data) < start:
@@ -37,7 +75,7 @@ def parse_ninja_deps(data: bytes) -> dict[str, tuple[str, ...]]:
     if struct.unpack_from("<I", data, len(SIGNATURE))[0] not in VERSIONS:
         return {}
     paths: list[str] = []
-    reads: dict[str, tuple[str, ...]] = {}
+    log: Log = {}
     while start + WORD <= len(data):
         (size,) = struct.unpack_from("<I", data, start)
         start += WORD
@@ -45,14 +83,14 @@ def parse_ninja_deps(data: bytes) -> dict[str, tuple[str, ...]]:
         if start + size > len(data) or size % WORD:
             break
         if is_reads:
-            output, _, _, *read = struct.unpack_from(f"<{size // WORD}I", data, start)
+            output, low, high, *read = struct.unpack_from(f"<{size // WORD}I", data, start)
             if max((output, *read)) >= len(paths):
                 break
-            reads[paths[output]] = tuple(paths[number] for number in read)
+            log[paths[output]] = (high << 32 | low, tuple(paths[number] for number in read))
         else:
             paths.append(data[start : start + size - WORD].rstrip(b"\0").decode(errors="replace"))
         start += size
-    return reads
+    return log
 
 
 class _Place:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from vllm_forge.run.ninja_deps import SIGNATURE, parse_ninja_deps, read_ninja_deps
+from vllm_forge.run.ninja_deps import SIGNATURE, Deps, parse_ninja_deps, read_ninja_deps
 from vllm_forge.run.tools import tool
 
+MOMENT = 1_795_651_953_123_456_789
 HEAD = SIGNATURE + struct.pack("<I", 4)
 
 
@@ -18,7 +19,8 @@ def path(name: str, number: int) -> bytes:
 
 
 def reads(*numbers: int) -> bytes:
-    words = struct.pack(f"<{len(numbers) + 2}I", numbers[0], 1, 1, *numbers[1:])
+    time = (MOMENT & 0xFFFFFFFF, MOMENT >> 32)
+    words = struct.pack(f"<{len(numbers) + 2}I", numbers[0], *time, *numbers[1:])
     return struct.pack("<I", len(words) | 1 << 31) + words
 
 
@@ -26,12 +28,12 @@ LOG = path("a.o", 0) + path("a.cpp", 1) + path("a.h", 2) + reads(0, 1) + reads(0
 
 
 def test_the_last_record_of_an_output_counts() -> None:
-    assert parse_ninja_deps(HEAD + LOG) == {"a.o": ("a.cpp", "a.h")}
+    assert parse_ninja_deps(HEAD + LOG) == {"a.o": (MOMENT, ("a.cpp", "a.h"))}
 
 
 @pytest.mark.parametrize("cut", range(1, 20))
 def test_a_half_written_record_is_dropped(cut: int) -> None:
-    assert parse_ninja_deps((HEAD + LOG)[:-cut]) == {"a.o": ("a.cpp",)}
+    assert parse_ninja_deps((HEAD + LOG)[:-cut]) == {"a.o": (MOMENT, ("a.cpp",))}
 
 
 @pytest.mark.parametrize("data", [b"", b"# ninja", SIGNATURE, SIGNATURE + struct.pack("<I", 9)])
@@ -40,7 +42,7 @@ def test_another_file_or_version_says_nothing(data: bytes) -> None:
 
 
 def test_a_number_without_a_path_ends_the_reading() -> None:
-    assert parse_ninja_deps(HEAD + LOG + reads(0, 9)) == {"a.o": ("a.cpp", "a.h")}
+    assert parse_ninja_deps(HEAD + LOG + reads(0, 9)) == {"a.o": (MOMENT, ("a.cpp", "a.h"))}
 
 
 @pytest.mark.compile
@@ -61,6 +63,28 @@ def test_as_ninja_itself_reads_it(tmp_path: Path) -> None:
     told = subprocess.run([*ninja, "-t", "deps"], check=True, capture_output=True, text=True)
     found = read_ninja_deps(tmp_path / "build")
     header = str(tmp_path / "tree" / "a.h")
-    assert found == {"a.o": (header, str(tmp_path / "build" / "near.h"), header)}
+    files = (header, str(tmp_path / "build" / "near.h"), header)
+    assert found == {"a.o": Deps(files, valid=True)}
     assert told.stdout.count("a.h") == 2
     assert read_ninja_deps(tmp_path) == {}
+
+
+@pytest.mark.compile
+@pytest.mark.parametrize("meanwhile", ["gone", "written", "made again"])
+def test_a_record_that_ninja_itself_calls_stale(tmp_path: Path, meanwhile: str) -> None:
+    (tmp_path / "build.ninja").write_text(
+        "rule cc\n  command = touch $out && echo 'a.o: a.h' > $out.d\n"
+        "  depfile = $out.d\n  deps = gcc\nbuild a.o: cc\n"
+    )
+    (tmp_path / "a.h").touch()
+    ninja: list[str | Path] = [tool("ninja"), "-C", tmp_path]
+    subprocess.run(ninja, check=True, capture_output=True)
+    assert read_ninja_deps(tmp_path)["a.o"].valid
+    (tmp_path / "a.o").unlink()
+    if meanwhile == "written":
+        (tmp_path / "a.o").touch()
+    elif meanwhile == "made again":
+        subprocess.run(ninja, check=True, capture_output=True)
+    told = subprocess.run([*ninja, "-t", "deps"], check=True, capture_output=True, text=True)
+    assert ("VALID" in told.stdout) is (meanwhile == "made again")
+    assert read_ninja_deps(tmp_path)["a.o"].valid is (meanwhile == "made again")

@@ -11,7 +11,7 @@ from vllm_forge.records.store import Entry
 from vllm_forge.resolve.size import parse_age
 from vllm_forge.run.specialize import write_specialization
 from vllm_forge.run.store.digests import Digests
-from vllm_forge.run.store.graph import parse_configured_from, parse_deps
+from vllm_forge.run.store.graph import parse_configured_from
 from vllm_forge.run.store.identity import identify_left_out, select_variables
 from vllm_forge.run.store.keys import plain_definitions
 from vllm_forge.run.store.roots import Roots
@@ -21,22 +21,6 @@ from vllm_forge.run.store.upkeep import Held, Limits, choose_kept
 
 DAY = 86400.0
 NOW = 1000 * DAY
-
-DEPS = """\
-a.o: #deps 3, deps mtime 17 (VALID)
-    forge/tree/csrc/a.h
-    ../x.h
-    /usr/include/y.h
-
-b.o: #deps 0, deps mtime 17 (STALE)
-"""
-
-
-def test_deps_name_real_files() -> None:
-    deps = parse_deps(DEPS, Path("/b"), {"/b/forge/tree/": "/src/"})
-    assert deps["a.o"].files == ("/src/csrc/a.h", "/b/../x.h", "/usr/include/y.h")
-    assert deps["a.o"].valid
-    assert (deps["b.o"].files, deps["b.o"].valid) == ((), False)
 
 
 def test_nothing_is_configured_from_nothing() -> None:

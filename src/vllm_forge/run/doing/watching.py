@@ -105,7 +105,7 @@ def watching_ninja(site: Site, action: Compile) -> Iterator[Seen]:
     began = time_ns()
     seen = Seen(programs, identity_of(now, programs), namesakes_in(now))
     yield seen
-    read = {path for paths in read_ninja_deps(build).values() for path in paths}
+    read = {path for deps in read_ninja_deps(build).values() for path in deps.files}
     read |= {*_linked(build, action.targets, site.doors.run), *seen.restored_from}
     own = f"{build}{os.sep}"
     outside = (

@@ -8,12 +8,11 @@ from typing import Final
 
 from vllm_forge.records.doors import RunCommand
 from vllm_forge.records.problem import Problem
-from vllm_forge.run.caches.roots import LINKS
+from vllm_forge.run.ninja_deps import Deps, read_ninja_deps
 from vllm_forge.run.process import work
 from vllm_forge.run.tools import build_variables, tool
 
 PATIENCE_SECONDS: Final = 120.0
-HEAD = re.compile(r"^(\S.*): #deps (\d+), deps mtime (\d+) \((\w+)\)$")
 RERUN: Final = ": RERUN_CMAKE"
 
 
@@ -27,14 +26,6 @@ class Target:
     inputs: tuple[str, ...]
     objects: tuple[str, ...]
     commands: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Deps:
-    """What one object was compiled from, by its depfile; `valid` as ninja sees it."""
-
-    files: tuple[str, ...]
-    valid: bool
 
 
 class Ninja:
@@ -56,13 +47,9 @@ class Ninja:
         return Target(tuple(inputs), tuple(objects), tuple(self._ask("commands", name)))
 
     def deps(self, objects: Sequence[str]) -> dict[str, Deps]:
-        """By object; behind a compiler cache folders are named by links (run/caches/roots.py)."""
-        links = {
-            f"{self.build}/{LINKS}/{link.name}/": f"{link.readlink()}/"
-            for link in (self.build / LINKS).glob("*")
-            if link.is_symlink()
-        }
-        return parse_deps(self._say("deps", *objects), self.build, links)
+        """Of those objects that ninja has a record of."""
+        known = read_ninja_deps(self.build)
+        return {one: known[one] for one in objects if one in known}
 
     def regenerate(self, variables: Mapping[str, str], log: Path) -> bool:
         """Let CMake run again if one of its files changed; whether build.ninja is right now."""
@@ -83,32 +70,6 @@ class Ninja:
         if said.code != 0:
             raise Problem(f"ninja -t {about} failed in {self.build}", causes=(said.stderr.strip(),))
         return said.stdout
-
-
-def parse_deps(said: str, build: Path, links: Mapping[str, str]) -> dict[str, Deps]:
-    r"""The output of `ninja -t deps`; `links` are beginnings of paths with what stands for them.
-
-    >>> parse_deps("a.o: #deps 1, deps mtime 5 (VALID)\n    x/../a.h\n", Path("/b"), {})
-    {'a.o': Deps(files=('/b/x/../a.h',), valid=True)}
-    """
-    begin = tuple(links)
-
-    def real(path: str) -> str:
-        whole = path if path.startswith("/") else f"{build}/{path}"
-        if not whole.startswith(begin):
-            return whole
-        link = next(one for one in begin if whole.startswith(one))
-        return links[link] + whole[len(link) :]
-
-    found: dict[str, Deps] = {}
-    known: dict[str, str] = {}  # the objects of one target read the same headers
-    for block in said.split("\n\n"):
-        head, *paths = block.strip("\n").split("\n    ")
-        match = HEAD.match(head)
-        if match is not None:
-            known.update((path, real(path)) for path in paths if path not in known)
-            found[match[1]] = Deps(tuple(known[path] for path in paths), match[4] == "VALID")
-    return found
 
 
 def parse_configured_from(ninja: str) -> tuple[str, ...]:

@@ -14,8 +14,8 @@ import msgspec
 
 from vllm_forge.run.files import write_atomically
 from vllm_forge.run.ninja import parse_ninja_log
+from vllm_forge.run.ninja_deps import Deps
 from vllm_forge.run.store.digests import Digests, digest_of
-from vllm_forge.run.store.graph import Deps
 from vllm_forge.run.store.roots import Roots
 
 FILE: Final = "forge-objects.json"

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Final
 
 from vllm_forge.records.store import Reads
+from vllm_forge.run.ninja_deps import Deps
 from vllm_forge.run.store.digests import Digests
-from vllm_forge.run.store.graph import Deps, Target
+from vllm_forge.run.store.graph import Target
 from vllm_forge.run.store.roots import Roots
 
 OWN: Final = ("tree", "project:")
