@@ -41,8 +41,8 @@ def redone(tiny: "Tiny", steps_of: StepsOf) -> Redone:
     return build
 
 
-MADE_ANEW = {"environment", "requirements", "compile", "register"}
-"""With an environment: libtorch is too large to be read again, so what links it is made too."""
+MADE_ANEW = {"environment", "requirements", "register"}
+"""With an environment; torch is the same in the next one, and nothing is compiled again."""
 
 
 def receipts(tiny: "Tiny") -> Path:

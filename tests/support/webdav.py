@@ -26,6 +26,7 @@ class WebDav:
     server: ThreadingHTTPServer | None = None
     asked: list[str] = field(default_factory=list)
     delay: float = 0.0
+    gone: bool = False
 
     @property
     def url(self) -> str:
@@ -33,7 +34,8 @@ class WebDav:
         return f"http://127.0.0.1:{self.server.server_port}/cache"
 
     def stop(self) -> None:
-        """Gone: connections are refused from now on."""
+        """Gone: connections are refused from now on, and those that were kept open are closed."""
+        self.gone = True
         if self.server is not None:
             self.server.shutdown()
             self.server.server_close()
@@ -43,6 +45,13 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     webdav: WebDav
     """Set by a class made for one server."""
+
+    def parse_request(self) -> bool:
+        """A kept connection outlives the server: it gets no answer."""
+        if self.webdav.gone:
+            self.close_connection = True
+            return False
+        return super().parse_request()
 
     def log_message(self, *_words: object) -> None: ...
 

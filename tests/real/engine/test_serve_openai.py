@@ -102,7 +102,7 @@ def test_interrupt_while_it_loads(server: "Running") -> None:
     server.wait_until(lambda: has_engine(server))
     processes = processes_of(server)
     assert server.end(signal.SIGINT) == ExitCode.INTERRUPTED
-    expect_gone(processes, 0.0)
+    expect_gone(processes, 2.0)  # a killed process takes its time on a crowded machine
 
 
 def test_killed_forge_leaves_no_server(server: "Running") -> None:
