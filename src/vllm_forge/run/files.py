@@ -75,6 +75,14 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(data, "sha256").hexdigest()
 
 
+def mtime_of(path: Path) -> int | None:
+    """Nanoseconds; None for what is not there."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return None
+
+
 def make_home(home: Path) -> None:
     """The forge's own folder with its cache tag.
 

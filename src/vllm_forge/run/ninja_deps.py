@@ -12,6 +12,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
+from vllm_forge.run.files import mtime_of
+
 SIGNATURE: Final = b"# ninjadeps\n"
 VERSIONS: Final = {4}
 READS: Final = 1 << 31
@@ -43,7 +45,7 @@ def read_ninja_deps(build: Path) -> dict[str, Deps]:
     except OSError:
         return {}
     return {
-        output: Deps(paths, 0 < _mtime(build / output) <= moment)
+        output: Deps(paths, 0 < (mtime_of(build / output) or 0) <= moment)
         for output, (moment, paths) in log.items()
     }
 
@@ -57,14 +59,6 @@ def _read(build: str, _mark: tuple[int, int, int]) -> Log:
         output: (moment, tuple(map(place.absolute, paths)))
         for output, (moment, paths) in log.items()
     }
-
-
-def _mtime(path: Path) -> int:
-    """Nanoseconds; 0 for what is not there, as for ninja."""
-    try:
-        return path.stat().st_mtime_ns
-    except OSError:
-        return 0
 
 
 def parse_ninja_deps(data: bytes) -> Log:

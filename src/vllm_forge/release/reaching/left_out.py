@@ -85,7 +85,7 @@ def judge_target(
     gone = [path for path in known if path not in needed]
     unread = [path for path in target.sources if path not in known and path.endswith(DEVICE_CODE)]
     generated = [path for path in unread if _goes_too(path, gone, needed)]
-    asked = _operators_of_files(sources, known, gone)
+    asked = _operators_of_files(sources, known, gone) if gone else {}
     names = frozenset(name for each in asked.values() for name in each)
     reasons = Reasons(sources.tree, names)
     groups: dict[tuple[str, str], list[str]] = {}

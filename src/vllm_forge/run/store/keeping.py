@@ -9,13 +9,12 @@ from typing import Final
 
 from vllm_forge.records.problem import Problem
 from vllm_forge.records.store import Entry, Reads
-from vllm_forge.run.files import sha256_of
+from vllm_forge.run.files import mtime_of, sha256_of
 from vllm_forge.run.ninja_deps import Deps
 from vllm_forge.run.scheduler.learned import read_learned
 from vllm_forge.run.store.keys import deep_key
 from vllm_forge.run.store.ledger import (
     Bench,
-    mtime_of,
     read_ledger,
     record_objects,
     remove_stale,

@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from vllm_forge.run.files import write_atomically
+from vllm_forge.run.files import mtime_of, write_atomically
 from vllm_forge.run.ninja import parse_ninja_log
 from vllm_forge.run.ninja_deps import Deps
 from vllm_forge.run.store.digests import Digests, digest_of
@@ -152,11 +152,3 @@ def _starts(build: Path) -> dict[str, int]:
             if at is not None:
                 found[entry.output] = at - (entry.end_ms - entry.start_ms) * 1_000_000
     return found
-
-
-def mtime_of(path: Path) -> int | None:
-    """Nanoseconds; None for what is not there."""
-    try:
-        return path.stat().st_mtime_ns
-    except OSError:
-        return None
