@@ -17,6 +17,8 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +39,11 @@ class Took:
 
     def step(self, name: str) -> dict[str, Any]:
         return next(one for one in self.document["receipt"] if one["step"] == name)
+
+    @property
+    def native(self) -> float:
+        """Seconds of CMake and the compile."""
+        return sum(float(self.step(name)["seconds"]) for name in ("configure", "compile"))
 
 
 def build(home: Path, *words: str | Path) -> Took:
@@ -63,15 +70,18 @@ def say(what: str, wall: float, cpu: float | None, bound: float, how: str) -> bo
     return wall <= bound
 
 
+def build_copy(home: Path, tree: Path, folder: Path, name: str, *words: str) -> Took:
+    """The tree's sources in `folder`/`name`, built in the environment beside it."""
+    shutil.copytree(tree, folder / name, ignore=shutil.ignore_patterns("*.so", "_version.py"))
+    return build(home, "--vllm", folder / name, "--env", folder / "env", *words)
+
+
 def new_checkout(home: Path, tree: Path, folder: Path) -> bool:
     """The same native sources elsewhere, in an environment of its own: its native steps alone."""
-    checkout = folder / "checkout"
-    shutil.copytree(tree, checkout, ignore=shutil.ignore_patterns("*.so", "_version.py"))
-    took = build(home, "--vllm", checkout, "--env", folder / "env")
-    seconds = sum(took.step(name)["seconds"] for name in ("configure", "compile"))
+    took = build_copy(home, tree, folder, "checkout")
     cmake = (home / "builds" / took.document["plan"]["key"]).exists()
     how = f"{came(took)}, CMake {'ran' if cmake else 'was not started'}"
-    return say("new checkout and environment", seconds, None, 2.0, how) and not cmake
+    return say("new checkout and environment", took.native, None, 2.0, how) and not cmake
 
 
 def edit_and_revert(home: Path, tree: Path) -> bool:
@@ -133,15 +143,20 @@ def came(took: Took) -> str:
     return "from the store" if took.step("compile")["facts"].get("from_store") else "compiled"
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+@contextmanager
+def release_built(about: str | None) -> Iterator[tuple[Path, str, Path]]:
+    """The home asked for, else a fresh one; the release's key in it; a folder to work in."""
+    parser = argparse.ArgumentParser(description=about)
     parser.add_argument("--home", type=Path)
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="forge-loop-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="forge-bench-") as scratch:
         folder = Path(scratch)
         home = asked.home or folder / "home"
-        first = build(home, *RELEASE)
-        key = first.document["plan"]["key"]
+        yield home, build(home, *RELEASE).document["plan"]["key"], folder
+
+
+def main() -> int:
+    with release_built(__doc__) as (home, key, folder):
         tree = home / "sources" / key
         if not (home / "builds" / key / ".ninja_log").exists():
             print("the extension is from the store: compiling once for the objects", flush=True)

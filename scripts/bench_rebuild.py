@@ -8,14 +8,11 @@ is a ratio to the slowest build of a first checkout, which nothing answered. (Th
 where it is `auto`, are filled by the release's own build already.)
 """
 
-import argparse
-import shutil
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from scripts.bench_loop import RELEASE, Took, build, came
+from scripts.bench_loop import build_copy, came, release_built
 
 WAYS: Mapping[str, Sequence[str]] = {
     "ccache": ("--compiler-cache", "ccache", "--store", "none"),
@@ -24,22 +21,13 @@ WAYS: Mapping[str, Sequence[str]] = {
 }
 
 
-def native_seconds(took: Took) -> float:
-    return sum(float(took.step(name)["seconds"]) for name in ("configure", "compile"))
-
-
-def build_copy(home: Path, tree: Path, folder: Path, name: str, words: Sequence[str]) -> Took:
-    shutil.copytree(tree, folder / name, ignore=shutil.ignore_patterns("*.so", "_version.py"))
-    return build(home, "--vllm", folder / name, "--env", folder / "env", *words)
-
-
 def measure(home: Path, tree: Path, folder: Path) -> float:
     """Prints a line for each way; seconds that the store took."""
     seconds: dict[str, tuple[float, float, str]] = {}
     for way, words in WAYS.items():
-        filled = build_copy(home, tree, folder, f"filled-by-{way}", words)
-        again = build_copy(home, tree, folder, f"asked-by-{way}", words)
-        seconds[way] = native_seconds(filled), native_seconds(again), came(again)
+        filled = build_copy(home, tree, folder, f"filled-by-{way}", *words)
+        again = build_copy(home, tree, folder, f"asked-by-{way}", *words)
+        seconds[way] = filled.native, again.native, came(again)
     compiled = max(filled for filled, _, _ in seconds.values())
     print(f"  compiled {compiled:7.1f} s, the slowest of the three first checkouts")
     for way, (_, asked, said) in seconds.items():
@@ -48,15 +36,9 @@ def measure(home: Path, tree: Path, folder: Path) -> float:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--home", type=Path)
-    asked = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="forge-rebuild-") as scratch:
-        folder = Path(scratch)
-        home = asked.home or folder / "home"
-        first = build(home, *RELEASE)
-        tree = home / "sources" / first.document["plan"]["key"]
-        return 0 if measure(home, tree, folder) <= 2.0 else 1  # noqa: PLR2004 -- issue 6's bound
+    with release_built(__doc__) as (home, key, folder):
+        held = measure(home, home / "sources" / key, folder) <= 2.0  # noqa: PLR2004 -- issue 6's bound
+    return 0 if held else 1
 
 
 if __name__ == "__main__":
