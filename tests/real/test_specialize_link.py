@@ -54,7 +54,17 @@ template long half<long>(long);
 MADE_FOR = MadeFor(("LlamaForCausalLM",), "modelopt", ("FP8",), ("9.0",))
 
 
-def configured(tmp_path: Path, *left_out: str) -> subprocess.CompletedProcess[str]:
+STATIC_COMPILER = """\
+#!/bin/sh
+case "$*" in -print-file-name=libstdc++.*) echo "${1#*=}"; exit;; esac
+exec g++ "$@" -static-libstdc++
+"""
+"""A g++ with no shared C++ library, which does not tell where its static one lies."""
+
+
+def configured(
+    tmp_path: Path, *left_out: str, compiler: str = "g++"
+) -> subprocess.CompletedProcess[str]:
     """A tree of two files, configured with those left out."""
     for name, text in {
         "CMakeLists.txt": LISTS,
@@ -71,13 +81,25 @@ def configured(tmp_path: Path, *left_out: str) -> subprocess.CompletedProcess[st
         *("cmake", "-G", "Ninja", "-S", str(tmp_path / "tree"), "-B", str(tmp_path / "build")),
         f"-DCMAKE_PROJECT_TOP_LEVEL_INCLUDES={folder / SPECIALIZE_FILE}",
         f"-DVLLM_PYTHON_EXECUTABLE={sys.executable}",
+        f"-DCMAKE_CXX_COMPILER={compiler}",
     ]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def test_what_is_left_out_throws_its_name_and_the_rest_works(tmp_path: Path) -> None:
+@pytest.fixture(params=["shared", "static"])
+def compiler(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """By how it links the C++ library."""
+    if request.param == "shared":
+        return "g++"
+    wrapper = tmp_path / "static-g++"
+    wrapper.write_text(STATIC_COMPILER)
+    wrapper.chmod(0o755)
+    return str(wrapper)
+
+
+def test_what_is_left_out_throws_its_name_and_the_rest_works(tmp_path: Path, compiler: str) -> None:
     assert shutil.which("ninja")
-    done = configured(tmp_path, "csrc/gone.cpp")
+    done = configured(tmp_path, "csrc/gone.cpp", compiler=compiler)
     assert "_C: 1 files left out, 1 kept" in done.stdout, done.stderr
     build = subprocess.run(
         ["ninja", "-C", str(tmp_path / "build")], capture_output=True, text=True, check=False

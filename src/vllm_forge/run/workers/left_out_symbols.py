@@ -16,6 +16,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 DATA = ("_ZTV", "_ZTI", "_ZTS", "_ZTT", "_ZGV")
+RUNTIME = r"operator (?:new|delete)\b|(?:\w+ )?(?:std|__gnu_cxx|__cxxabiv1)::"
+"""Names of the C++ library itself: they are never a left-out file's own, whoever says "new"."""
 HEAD = """\
 #include <stdexcept>
 #include <string>
@@ -57,12 +59,17 @@ def torch_libraries() -> list[str]:
     return sorted(str(file) for file in folder.glob("lib*.so*"))
 
 
-def runtime_library(compiler: str) -> list[str]:
-    """The C++ library that this compiler links: `operator new` is its, whoever says "new"."""
-    said = subprocess.run(
-        [compiler, "-print-file-name=libstdc++.so"], check=False, capture_output=True, text=True
-    ).stdout.strip()
-    return [said] if Path(said).is_file() else []
+def runtime_symbols(nm: str, compiler: str) -> set[str]:
+    """What the C++ library defines that this compiler links, shared or (some builds of g++ have
+    nothing else) static.
+    """  # noqa: D205 -- one sentence
+    for name, options in (("libstdc++.so", ["--dynamic"]), ("libstdc++.a", [])):
+        said = subprocess.run(
+            [compiler, f"-print-file-name={name}"], check=False, capture_output=True, text=True
+        ).stdout.strip()
+        if Path(said).is_file():
+            return names(nm, [said], *options, "--defined-only")
+    return set()
 
 
 def main(request: dict[str, object]) -> int:
@@ -72,7 +79,8 @@ def main(request: dict[str, object]) -> int:
     undefined = names(nm, objects, "--undefined-only")
     undefined -= names(nm, objects, "--defined-only", "--extern-only")
     undefined = {name for name in undefined if name.startswith("_Z")}
-    for library in [*torch_libraries(), *runtime_library(str(request["compiler"]))]:
+    undefined -= runtime_symbols(nm, str(request["compiler"]))
+    for library in torch_libraries():
         undefined -= names(nm, [library], "--dynamic", "--defined-only")
     words: set[str] = set()
     for file in request["left_out"]:  # type: ignore[attr-defined]
@@ -91,7 +99,7 @@ def main(request: dict[str, object]) -> int:
     for number, (name, said) in enumerate(zip(mangled, readable, strict=False)):
         thing = re.sub(r"^.*? for ", "", said)  # "typeinfo for std::runtime_error"
         last = re.findall(r"\w+", re.split(r"[(<]", thing, maxsplit=1)[0])[-1:]
-        if not last or last[0] not in words or re.match(r"(?:\w+ )?std::", thing):
+        if not last or last[0] not in words or re.match(RUNTIME, thing):
             continue
         if name.startswith(DATA) or "(" not in said:
             sys.stderr.write(
