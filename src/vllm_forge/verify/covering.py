@@ -43,12 +43,12 @@ def prove_sources(
         detail = f"{len(faults)} of {len(told)} sources hold other code than nvcc was told"
         return Check(check, CheckStatus.FAILED, detail, shown(faults))
     useless = [
-        (source.path, dead)
+        (source.path, found)
         for source, found in zip(told, held, strict=True)
-        if (dead := frozenset(one for one in found if not any(runs(one, gpu) for gpu in wanted)))
+        if not any(runs(one, gpu) for one in found for gpu in wanted)
     ]
     if useless:
-        kinds = render(frozenset[tuple[CodeKind, str]]().union(*(dead for _, dead in useless)))
+        kinds = render(frozenset[tuple[CodeKind, str]]().union(*(found for _, found in useless)))
         detail = (
             f"{len(useless)} of {len(told)} sources hold {kinds}, which none of "
             f"{', '.join(wanted)} runs: their kernels fail when they are launched"

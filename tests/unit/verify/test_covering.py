@@ -44,6 +44,15 @@ def test_a_tegras_code_in_a_cards_build_fails_by_name() -> None:
     assert prove_sources("_C", [code(0, SM_87)], sources[1:], ["8.7"]).status is CheckStatus.PASSED
 
 
+def test_ptx_beside_an_older_card_s_code_runs() -> None:
+    """What vLLM 0.26.0 makes of marlin.cu for 9.0: "8.0+PTX", which the driver translates."""
+    ptx = (CodeKind.PTX, "80")
+    codes = [code(0, SM_80), code(0, ptx)]
+    check = prove_sources("_C", codes, [source("marlin.cu", SM_80, ptx)], ["9.0"])
+    assert check.status is CheckStatus.PASSED
+    assert check.evidence == ("9.0: code of 1 sources",)
+
+
 def test_code_for_one_of_two_gpus_is_right_and_is_counted() -> None:
     sources = [source("a.cu", SM_89, SM_90A), source("hopper.cu", SM_90A)]
     codes = [code(0, SM_89), code(0, SM_90A), code(1, SM_90A)]
