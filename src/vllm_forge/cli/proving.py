@@ -126,8 +126,10 @@ def prove_imports(built: Built, present: Sequence[Path], run: RunCommand, cwd: P
     if not paths:
         return Imports((), None, None)
     python = Path(built.python)
-    real = import_extensions(python, list(paths), environ=environment(), run=run, cwd=cwd)
-    waiting = [name for name, one in real.modules.items() if missing_driver(one.error)]
+    real = import_extensions(python, paths, environ=environment(), run=run, cwd=cwd)
+    waiting = {
+        name: path for name, path in paths.items() if missing_driver(real.modules[name].error)
+    }
     stubbed: Session | None = None
     if waiting and built.toolkit:
         folder = lay_driver_stubs(Path(built.toolkit), cwd / "driver-stubs")

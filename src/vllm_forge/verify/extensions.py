@@ -38,24 +38,29 @@ class Imported:
 class Session:
     """What one process said: of each module by name, and of the GPUs torch can use.
 
-    `devices` is None where the process did not get that far.
+    `devices` is None where the process did not get that far; `tried` is the module it was at last.
     """
 
     modules: Mapping[str, Imported]
     devices: int | None = None
     why: str | None = None
+    tried: str | None = None
 
 
 def import_extensions(
     python: Path,
-    modules: Sequence[str],
+    modules: Mapping[str, Path],
     *,
     environ: Mapping[str, str],
     run: RunCommand,
     cwd: Path,
 ) -> Session:
-    """One process imports all of `modules`; one that dies is told by the module it was at."""
-    command: list[str | Path] = [python, worker("import_extensions"), *modules]
+    """One process imports all of `modules`, names with their files.
+
+    One that dies is told by the module it was at.
+    """
+    words = [f"{name}={path}" for name, path in modules.items()]
+    command: list[str | Path] = [python, worker("import_extensions"), *words]
     said = run(command, env=environ, cwd=cwd, timeout=IMPORT_SECONDS)
     session = parse_session(said.stdout)
     dead = [name for name in modules if name not in session.modules]
@@ -64,14 +69,15 @@ def import_extensions(
     lines = [line for line in (said.stdout + said.stderr).splitlines() if ANSWER not in line]
     last = root_error("\n".join(lines))
     why = f"the interpreter ended with code {said.code}{': ' if last else ''}{''.join(last[:1])}"
-    rest = {name: Imported(f"not tried: {why}, at {dead[0]}") for name in dead[1:]}
-    return Session({**session.modules, dead[0]: Imported(why), **rest})
+    at = session.tried if session.tried in dead else dead[0]
+    ended = {name: Imported(why if name == at else f"not tried: {why}, at {at}") for name in dead}
+    return Session({**session.modules, **ended})
 
 
 def parse_session(stdout: str) -> Session:
     """The worker's lines; anything else on stdout is vLLM's."""
     modules: dict[str, Imported] = {}
-    devices, why = None, None
+    devices, why, tried = None, None, None
     for line in stdout.splitlines():
         if not line.startswith(ANSWER):
             continue
@@ -80,7 +86,9 @@ def parse_session(stdout: str) -> Session:
             modules[answer["module"]] = Imported(answer["error"], answer["operators"])
         elif "devices" in answer:
             devices, why = answer["devices"], answer["why"]
-    return Session(modules, devices, why)
+        else:
+            tried = answer["trying"]
+    return Session(modules, devices, why, tried)
 
 
 def missing_driver(error: str | None) -> str | None:

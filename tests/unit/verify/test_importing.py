@@ -30,7 +30,7 @@ vllm-forge-answer {"devices": 0, "why": "no driver"}
 
 
 def test_the_workers_lines_among_vllms() -> None:
-    assert parse_session(SAID) == Session({"vllm._C": GOOD}, 0, "no driver")
+    assert parse_session(SAID) == Session({"vllm._C": GOOD}, 0, "no driver", "vllm._C")
 
 
 def said(code: int, stdout: str) -> Session:
@@ -39,20 +39,31 @@ def said(code: int, stdout: str) -> Session:
         return Completed(code, stdout, "")
 
     python, cwd = Path("/e/bin/python"), Path("/")
-    return import_extensions(python, ["vllm._C", "vllm._moe_C"], environ={}, run=run, cwd=cwd)
+    modules = {"vllm._C": Path("/t/_C.so"), "vllm._moe_C": Path("/t/_moe_C.so")}
+    return import_extensions(python, modules, environ={}, run=run, cwd=cwd)
 
 
 def test_one_that_ends_the_interpreter_is_named() -> None:
     """As the worker leaves it: the second was begun and never answered."""
     session = said(
         -11,
-        SAID.replace('{"devices": 0, "why": "no driver"}', '{"trying": "x"}\nSegmentation fault'),
+        SAID.replace(
+            '{"devices": 0, "why": "no driver"}', '{"trying": "vllm._moe_C"}\nSegmentation fault'
+        ),
     )
     assert session.modules["vllm._C"] == GOOD
     assert session.modules["vllm._moe_C"].error == (
         "the interpreter ended with code -11: Segmentation fault"
     )
     assert session.devices is None
+
+
+def test_one_that_ends_the_interpreter_when_its_file_is_loaded_is_named() -> None:
+    session = said(-11, 'vllm-forge-answer {"trying": "vllm._moe_C"}\n')
+    assert session.modules["vllm._moe_C"].error == "the interpreter ended with code -11"
+    assert session.modules["vllm._C"].error == (
+        "not tried: the interpreter ended with code -11, at vllm._moe_C"
+    )
 
 
 @pytest.mark.parametrize(
