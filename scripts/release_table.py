@@ -28,7 +28,7 @@ from packaging.version import Version
 from vllm_forge.records.codec import parse_json
 from vllm_forge.records.release import Configured, Release
 from vllm_forge.release.configuration import configure, read_nvcc_classes
-from vllm_forge.release.generated_sources import GeneratedTable, Output, choose_generated
+from vllm_forge.release.generated_sources import GeneratedTable, Output
 from vllm_forge.release.packed import CPU_CLASSES, Packed, pack
 from vllm_forge.release.question import Question
 from vllm_forge.release.source_tree import SourceTree
@@ -77,7 +77,7 @@ def read_entry(root: Path, packages: Path, known: Scripts) -> Entry:
     table = GeneratedTable(1, run_generators(tree, packages, known))
 
     def answer(question: Question) -> Configured:
-        return configure(tree, question, lambda s, a: choose_generated(table, s, a))
+        return configure(tree, question, table)
 
     cuda = {
         nvcc: {a: answer(Question(nvcc=f"{nvcc}.1", architectures=(a,))) for a in ARCHITECTURES}

@@ -2,7 +2,6 @@
 
 import posixpath
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -11,6 +10,11 @@ from vllm_forge.release.cmake_language import LANGUAGE, run_set
 from vllm_forge.release.cmake_scope import Scope
 from vllm_forge.release.cmake_values import join_list, split_list
 from vllm_forge.release.cmake_world import FETCHED, TREE, World
+from vllm_forge.release.generated_sources import (
+    GeneratedTable,
+    choose_generated,
+    read_leftovers,
+)
 
 PROCESS_WORDS: Final = frozenset(
     {
@@ -32,9 +36,6 @@ FETCH_WORDS: Final = frozenset(
 )
 GLOB_WORDS: Final = frozenset({"CONFIGURE_DEPENDS", "LIST_DIRECTORIES", "RELATIVE"})
 
-Generated = Callable[[str, tuple[str, ...]], tuple[str, ...] | None]
-"""(sha256 of a generator script, its arguments) → the files it writes; None when not known."""
-
 
 @dataclass(slots=True)
 class Declaration:
@@ -50,7 +51,7 @@ class Project:
     """Everything a run writes down. `places` is where each variable was set last."""
 
     world: World
-    generated: Generated
+    generators: GeneratedTable
     processor_flags: tuple[str, ...] = ()
     places: dict[str, str] = field(default_factory=dict)
     warnings: list[tuple[str, str]] = field(default_factory=list)
@@ -125,8 +126,10 @@ class Project:
         for script in scripts[:1]:
             arguments = tuple(command[command.index(script) + 1 :])
             directory = arguments[1] if len(arguments) > 1 else posixpath.dirname(script)
-            files = self.generated(self.world.sha256(script), arguments[:1])
+            digest = self.world.sha256(script)
+            files = choose_generated(self.generators, digest, arguments[:1])
             self.world.generate(directory, files, script)
+            self.world.clear(directory, read_leftovers(self.generators, digest))
 
     def run_set_property(self, _scope: Scope, call: Call) -> None:
         """`set_property(SOURCE files… COMPILE_OPTIONS …-gencode arch=…,code=…)`."""

@@ -5,6 +5,7 @@ a fetched project `/build/_deps/NAME-src`, so that what is written down is the s
 """
 
 import posixpath
+from collections.abc import Iterable
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Final
@@ -30,6 +31,7 @@ class World:
         self._fetched: set[str] = set()
         self._targets: set[str] = set()
         self._generated: set[str] = set()
+        self._cleared: set[str] = set()
         self._unknown: dict[str, str] = {}
 
     def exists(self, path: str) -> bool:
@@ -56,6 +58,18 @@ class World:
             self._unknown[directory] = script
         else:
             self._generated |= {f"{directory}/{file}" for file in files}
+
+    def clear(self, directory: str, files: Iterable[str]) -> None:
+        """Files below `directory` that lie there from an earlier build, and are not what counts."""
+        self._cleared |= {f"{directory}/{file}" for file in files}
+
+    def written(self) -> frozenset[str]:
+        """Files that scripts write, relative to the tree."""
+        return frozenset(map(relative_to_run, self._generated))
+
+    def written_unseen(self, path: str) -> bool:
+        """Whether a script of unknown output writes beside this file, relative to the tree."""
+        return posixpath.dirname(f"{TREE}/{path}") in self._unknown
 
     def file(self, path: str) -> Path | None:
         """Where a run's path lies on this machine; None for what is not here."""
@@ -85,6 +99,7 @@ class World:
         folder, _, name = path.rpartition("/")
         here = self.file(folder)
         found = {f"{folder}/{file.name}" for file in here.glob(name)} if here else set()
+        found -= self._cleared
         found |= {
             file
             for file in self._generated

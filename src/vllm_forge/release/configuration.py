@@ -10,11 +10,11 @@ from vllm_forge.records.release import Configured, ConfiguredTarget, KernelGroup
 from vllm_forge.records.sourced import Sourced
 from vllm_forge.release.asked_targets import Build, is_asked
 from vllm_forge.release.cmake_evaluator import Call, Evaluator, Handler, Stopped
-from vllm_forge.release.cmake_project import Generated, Project
+from vllm_forge.release.cmake_project import Project
 from vllm_forge.release.cmake_scope import Scope
 from vllm_forge.release.cmake_values import split_list, version_components
 from vllm_forge.release.cmake_world import BUILD, FETCHED, TREE, World, relative_to_run
-from vllm_forge.release.generated_sources import read_generated
+from vllm_forge.release.generated_sources import GeneratedTable, read_table
 from vllm_forge.release.question import Question
 from vllm_forge.release.source_tree import SourceTree
 from vllm_forge.release.targets import read_targets
@@ -34,7 +34,7 @@ class ConfigureRun:
         self,
         tree: SourceTree,
         question: Question,
-        generated: Generated = read_generated,
+        generators: GeneratedTable | None = None,
         instead: Mapping[str, Handler] | None = None,
     ) -> None:
         self._tree = tree
@@ -44,7 +44,7 @@ class ConfigureRun:
         self.scope = Scope(environment=question.environment)
         self.scope.frames[0] = initial_variables(question)
         world = World(tree, dict(question.local))
-        self.project = Project(world, generated, question.processor_flags)
+        self.project = Project(world, generators or read_table(), question.processor_flags)
         handlers = {
             **self.project.handlers(),
             "include": self._include,
@@ -156,10 +156,10 @@ def gencode_flags(architectures: tuple[str, ...]) -> list[str]:
 
 
 def configure(
-    tree: SourceTree, question: Question, generated: Generated = read_generated
+    tree: SourceTree, question: Question, generators: GeneratedTable | None = None
 ) -> Configured:
     """Supported architectures, kernel groups and source files of every target."""
-    run = ConfigureRun(tree, question, generated)
+    run = ConfigureRun(tree, question, generators)
     run.run()
     return describe(tree, run, question)
 

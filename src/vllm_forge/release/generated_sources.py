@@ -35,15 +35,13 @@ def read_table() -> GeneratedTable:
     return parse_json(read_shipped(FILE), GeneratedTable, origin=FILE)
 
 
-def read_generated(script: str, arguments: tuple[str, ...]) -> tuple[str, ...] | None:
-    """Files relative to the script's output folder; None for a script or argument not known."""
-    return choose_generated(read_table(), script, arguments)
-
-
 def choose_generated(
     table: GeneratedTable, script: str, arguments: tuple[str, ...]
 ) -> tuple[str, ...] | None:
-    """For several architectures (`8.0,8.9`) the files of each: the script adds, never removes."""
+    """Files relative to the script's output folder; None for a script or argument not known.
+
+    For several architectures (`8.0,8.9`) the files of each.
+    """
     known = {
         argument: output.files
         for output in table.scripts.get(script, ())
@@ -53,3 +51,9 @@ def choose_generated(
     if not all(argument in known for argument in asked):
         return None
     return tuple(dict.fromkeys(file for argument in asked for file in known[argument]))
+
+
+def read_leftovers(table: GeneratedTable, script: str) -> frozenset[str]:
+    """What any run of the script may have left in its output folder: the next one clears it."""
+    outputs = table.scripts.get(script, ())
+    return frozenset(file for output in outputs for file in output.files)

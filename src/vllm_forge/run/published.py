@@ -29,7 +29,7 @@ def read_release_wheel(version: str, arch: str, doors: Doors) -> Sourced[Release
     asked and never was: the source then says so. A release's files do not change: what was read
     once is not asked for again.
     """
-    memory = doors.home.wheels / f"{PROJECT}-{version}-{arch}.json"
+    memory = memory_of(version, arch, doors.home)
     try:
         known = parse_json(memory.read_bytes(), ReleaseWheel, origin=str(memory))
     except (OSError, Problem):
@@ -59,6 +59,11 @@ def find_file(wheel: str, sha256: str, doors: Doors) -> IndexFile:
             exit_code=ExitCode.UNREACHABLE,
         )
     return file
+
+
+def memory_of(version: str, arch: str, home: Home) -> Path:
+    """Where what the index said of a release's wheel is remembered."""
+    return home.wheels / f"{PROJECT}-{version}-{arch}.json"
 
 
 def folder_of_wheel(wheel: str, home: Home) -> Path:

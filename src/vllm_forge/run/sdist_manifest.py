@@ -3,12 +3,13 @@
 import hashlib
 import tarfile
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Annotated
 
 from msgspec import Meta
 
 from vllm_forge.records.codec import parse_json, render_json
+from vllm_forge.records.home import Home
 from vllm_forge.records.problem import ExitCode, Problem
 from vllm_forge.run.doors import Doors
 from vllm_forge.run.download import download
@@ -34,7 +35,7 @@ def read_manifest(version: str, doors: Doors) -> Manifest:
     Raises:
         Problem: exit 2 or 4 where the index has none, or cannot be asked and never was.
     """
-    memory = doors.home.path / "published" / f"vllm-{version}.json"
+    memory = manifest_of(version, doors.home)
     try:
         return parse_json(memory.read_bytes(), Manifest, origin=str(memory))
     except (OSError, Problem):
@@ -68,6 +69,11 @@ def read_manifest(version: str, doors: Doors) -> Manifest:
         ) from error
     write_atomically(memory, render_json(manifest))
     return manifest
+
+
+def manifest_of(version: str, home: Home) -> Path:
+    """Where the sdist's files are remembered."""
+    return home.path / "published" / f"vllm-{version}.json"
 
 
 def is_cmake(name: str) -> bool:

@@ -1,6 +1,9 @@
 """What a Llama in FP8 cannot reach, in published trees; and what it must keep."""
 
+import shutil
+import subprocess
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,7 @@ from vllm_forge.release import Question, SourceTree, configure, read_unreached
 pytestmark = [pytest.mark.network, pytest.mark.slow]
 
 
+@cache
 def read(tree: Path, nvcc: str, capability: str, architecture: str, kind: str = "FP8") -> Reach:
     method = "modelopt" if kind == "FP8" else "modelopt_fp4"
     made_for = MadeFor((architecture,), method, (kind,), (capability,))
@@ -58,6 +62,23 @@ def test_marlin_is_kept_for_the_weight_types_that_are_passed(
     types = {word.removeprefix("k") for one in kernels for word in one.split("_")}
     assert types & {"u4", "u4b8", "u8b128", "fe2m1f", "fe4m3fn"} == kept
     assert {"gptq_marlin.cu", "marlin.cu"} & {Path(one).name for one in left}
+
+
+def test_a_tree_that_was_built_before_answers_as_a_new_one(
+    trees: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """An earlier build wrote Marlin's kernels into it, here for another GPU: they are no code."""
+    new, built = trees("0.20.0"), tmp_path / "built"
+    shutil.copytree(new, built)
+    [script] = built.glob("csrc/**/quantization/**/marlin/generate_kernels.py")
+    subprocess.run(
+        ["uv", "run", "--no-project", "--with", "jinja2", script, "9.0"],
+        cwd=script.parent,
+        check=True,
+    )
+    assert list(script.parent.glob("*kernel_*.cu"))
+    asked = ("13.0.88", "8.9", "LlamaForCausalLM", "NVFP4")
+    assert read(built, *asked) == read(new, *asked)
 
 
 def test_a_mixture_of_experts_keeps_its_kernels(trees: Callable[[str], Path]) -> None:

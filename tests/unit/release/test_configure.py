@@ -1,5 +1,6 @@
 """What CMake would decide, on the small trees."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from vllm_forge.records.release import Configured, ConfiguredTarget
 from vllm_forge.release import Question, SourceTree, configure
 from vllm_forge.release.configuration import read_nvcc_classes
-from vllm_forge.release.generated_sources import GeneratedTable, Output, choose_generated
+from vllm_forge.release.generated_sources import GeneratedTable, Output
 
 AVX512 = ("avx2", "avx512f")
 
@@ -92,11 +93,24 @@ def test_generated_files_that_the_table_knows(late: Path) -> None:
     output = Output(("10.0",), ("kernel_a.cu", "kernel_b.cu", "not_globbed.cu"))
     table = GeneratedTable(1, {tree.sha256("csrc/generate.py"): (output,)})
     question = Question(nvcc="13.0", architectures=("10.0",))
-    configured = configure(tree, question, lambda s, a: choose_generated(table, s, a))
+    configured = configure(tree, question, table)
     stable = target(configured, "_C_stable_libtorch")
     assert stable.sources == ("csrc/all.cu", "csrc/kernel_a.cu", "csrc/kernel_b.cu")
     assert stable.codes == ("sm_100f",)
     assert stable.incomplete is None
+
+
+def test_files_that_an_earlier_build_left_are_not_counted(own_tree: Callable[[str], Path]) -> None:
+    """In a tree of the user's own the scripts have run before, for another GPU perhaps."""
+    late = own_tree("late")
+    tree = SourceTree(late)
+    outputs = (Output(("10.0",), ("kernel_a.cu",)), Output(("9.0",), ("kernel_c.cu",)))
+    table = GeneratedTable(1, {tree.sha256("csrc/generate.py"): outputs})
+    for name in ("kernel_a.cu", "kernel_c.cu", "kernel_mine.cu"):
+        (late / "csrc" / name).touch()
+    question = Question(nvcc="13.0", architectures=("10.0",))
+    stable = target(configure(SourceTree(late), question, table), "_C_stable_libtorch")
+    assert stable.sources == ("csrc/all.cu", "csrc/kernel_a.cu", "csrc/kernel_mine.cu")
 
 
 def test_files_of_a_fetched_project_are_open_unless_it_is_here(late: Path, tmp_path: Path) -> None:

@@ -10,18 +10,22 @@ from vllm_forge.release.source_tree import SourceTree
 
 @dataclass(slots=True)
 class Sources:
-    """Files of one tree, parsed once, with the headers below each."""
+    """Files of one tree, parsed once, with the headers below each.
+
+    `written` are those that a script writes: what one build left of them says nothing.
+    """
 
     tree: SourceTree
     macros: Mapping[str, bool]
     capabilities: tuple[int, ...]
+    written: frozenset[str] = frozenset()
     _files: dict[str, CxxFile | None] = field(default_factory=dict)
     _below: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def file(self, path: str) -> CxxFile | None:
         """None for what is not in the tree: generated, or another project's."""
         if path not in self._files:
-            text = self.tree.text(path)
+            text = None if path in self.written else self.tree.text(path)
             self._files[path] = (
                 None if text is None else parse_functions(text, self.macros, self.capabilities)
             )

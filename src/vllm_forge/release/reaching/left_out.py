@@ -2,7 +2,7 @@
 
 import posixpath
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -48,10 +48,11 @@ def read_unreached(tree: SourceTree, question: Question, made_for: MadeFor) -> R
     run = ConfigureRun(tree, question)
     run.run()
     used = frozenset(key for key in walk.used if OPERATORS_OF.fullmatch(key.space))
-    sources = Sources(tree, read_macros(tree, run), numbers)
+    world = run.project.world
+    sources = Sources(tree, read_macros(tree, run), numbers, world.written())
     types = read_weight_types(tree, walk)
     found = [
-        judge_target(sources, target, used, types)
+        judge_target(sources, target, used, types, world.written_unseen)
         for target in describe(tree, run, question).targets
         if target.asked is not False
     ]
@@ -77,10 +78,14 @@ def judge_target(
     target: ConfiguredTarget,
     used: frozenset[Key],
     types: WeightTypes | None = None,
+    unseen: Callable[[str], bool] = lambda _path: False,
 ) -> tuple[tuple[LeftOut, ...], tuple[RefusedOperator, ...]]:
-    """Files that cannot be read (generated, another project's) go with those beside them."""
+    """Files that cannot be read (generated, another project's) go with those beside them.
+
+    Where a script writes nobody knows what (`unseen`), every file stays.
+    """
     known = [path for path in target.sources if sources.file(path) is not None]
-    kept = [path for path in known if not _can_go(sources, path)]
+    kept = [path for path in known if unseen(path) or not _can_go(sources, path)]
     needed = read_needed(sources, known, kept, used)
     gone = [path for path in known if path not in needed]
     unread = [path for path in target.sources if path not in known and path.endswith(DEVICE_CODE)]
