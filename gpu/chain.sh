@@ -13,6 +13,6 @@ if [ $# -gt 0 ]; then
 fi
 until [ -e "$WORK/ended" ] || [ $SECONDS -ge "$LIMIT_WAIT" ]; do sleep 1; done
 cat "$WORK/chain.log"
-[ -e "$WORK/ended" ] && echo "ended: $(cat "$WORK/ended")" || { echo "still running"; uptime; tail -2 "$OUT/build.log"; }
+[ -e "$WORK/ended" ] && echo "ended: $(cat "$WORK/ended")" || { echo "still running"; uptime; tail -qn 2 "$OUT"/*.build.log; }
 cp "$WORK/home"/logs/*/*.log "$OUT/" 2>/dev/null
 tar czf "$RESULTS/out.tgz" -C "$OUT" .

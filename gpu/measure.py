@@ -1,7 +1,7 @@
 """Every checkpoint: `vllm-forge run`, `dequantize`, and its logits against the BF16 model's.
 
-argv: the forge's program, the folder of checkpoints, the work folder, the folder for results. Run
-by the built environment's Python. Logits are compared centred (log-probabilities less their mean
+argv: the forge's program, the work folder, the folder for results, CHECKPOINT=ENVIRONMENT for each.
+Run by a Python with numpy. Logits are compared centred (log-probabilities less their mean
 over the vocabulary: what softmax sees of logits), by the norm of the difference over the norm of
 the reference.
 """
@@ -11,7 +11,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
 from pathlib import Path
@@ -28,8 +28,9 @@ LINES = re.compile(r"(kernel|Marlin|marlin|attention backend|ATTN|backend|quanti
 
 def main() -> None:
     """Prints a table; writes proof.json."""
-    forge, checkpoints, work, out = (Path(word) for word in sys.argv[1:5])
-    proofs = [Proof(folder, forge, work, out) for folder in sorted(checkpoints.iterdir())]
+    forge, work, out = (Path(word) for word in sys.argv[1:4])
+    pairs = [tuple(map(Path, word.split("=", 1))) for word in sys.argv[4:]]
+    proofs = [Proof(folder, env, forge, work, out) for folder, env in pairs]
     for proof in proofs:
         proof.run()
         proof.dequantize()
@@ -47,8 +48,9 @@ def main() -> None:
 class Proof:
     """What became of one checkpoint, in `told`; a failure is told, and the next goes on."""
 
-    def __init__(self, folder: Path, forge: Path, work: Path, out: Path) -> None:
-        self.folder, self.forge, self.work, self.out = folder, forge, work, out
+    def __init__(self, folder: Path, env: Path, forge: Path, work: Path, out: Path) -> None:
+        self.folder, self.env, self.forge, self.work, self.out = folder, env, forge, work, out
+        self.python = env / "bin" / "python"
         config = json.loads((folder / "config.json").read_text())
         self.vocabulary = config["vocab_size"]
         self.longest = config["max_position_embeddings"]
@@ -58,19 +60,24 @@ class Proof:
         self.plain = work / "bf16" / folder.name
         self.model = str(folder)
         self.arguments: dict[str, Any] = {}
+        self.environ: dict[str, str] = {}
         self.told: dict[str, Any] = {"name": folder.name}
 
     def run(self) -> None:
         """The user's own command."""
         ids = ",".join(map(str, self.prompts[0][:16]))
-        words = [self.forge, "run", self.folder, "--prompt-token-ids", ids, "--max-tokens", "16"]
-        said = run([*words, "--json"], self.out / f"{self.folder.name}.run.log")
+        words = [self.forge, "run", self.folder, "--env", self.env, "--max-tokens", "16"]
+        said = run(
+            [*words, "--prompt-token-ids", ids, "--json"], self.out / f"{self.folder.name}.run.log"
+        )
         if said is None:
             self.told["run"] = "failed"
             return
         document = json.loads(said)
         self.model, self.arguments = document["model"], document["arguments"]
-        self.told["choices"] = {name: one["value"] for name, one in document["choices"].items()}
+        choices = {name: one["value"] for name, one in document["choices"].items()}
+        self.told["choices"] = choices
+        self.environ = {name: one for name, one in choices.items() if name.startswith("VLLM_")}
         self.told["run"] = {"arguments": self.arguments, "seconds": document["seconds"]}
 
     def dequantize(self) -> None:
@@ -96,7 +103,7 @@ class Proof:
         asked = {"model": model, "arguments": arguments, "prompts": self.prompts, "tokens": 32}
         asked |= {"vocabulary": self.vocabulary, "result": str(result)}
         log = self.out / f"{self.folder.name}.{name}.log"
-        answer = run([sys.executable, HERE / "engine.py", json.dumps(asked)], log)
+        answer = run([self.python, HERE / "engine.py", json.dumps(asked)], log, self.environ)
         found = re.search(r"^proof-answer (.*)$", answer or "", re.MULTILINE)
         if found is None:
             self.told[name] = "failed"
@@ -114,7 +121,7 @@ class Proof:
         """The BF16 model by transformers, in float32."""
         result = self.work / f"{self.folder.name}.reference.npz"
         words = [
-            sys.executable,
+            self.python,
             HERE / "reference.py",
             self.plain,
             json.dumps(self.prompts),
@@ -149,8 +156,8 @@ class Proof:
                 print(f"    log: {line[:150]}")
 
 
-def run(words: list[Any], log: Path) -> str | None:
-    """Stdout; None for a failure, whose last lines are printed."""
+def run(words: list[Any], log: Path, environ: Mapping[str, str] | None = None) -> str | None:
+    """Stdout; None for a failure, whose last lines are printed. `environ` is set besides."""
     done = subprocess.run(
         list(map(str, words)),
         capture_output=True,
@@ -158,7 +165,7 @@ def run(words: list[Any], log: Path) -> str | None:
         text=True,
         timeout=240,
         cwd=log.parent,
-        env=os.environ,
+        env={**os.environ, **(environ or {})},
     )
     log.write_text(f"{done.stderr}\n{done.stdout}")
     if done.returncode != 0:

@@ -1,7 +1,8 @@
 """`python -m gpu.pack --output DIR`: everything the GPU machine lacks, at most 60 MiB.
 
 The tree of a vLLM release whose torch pin is the machine's, without what no build reads; CUTLASS as
-that tree pins it; wheels that the machine has not; vllm-forge itself; ModelOpt checkpoints.
+that tree pins it; an extension out of the release's wheel whose sources no index carries; wheels
+that the machine has not; vllm-forge itself; ModelOpt checkpoints.
 """
 
 import argparse
@@ -15,20 +16,34 @@ from pathlib import Path
 from vllm_forge.cli.doors import open_doors
 from vllm_forge.records.home import Home
 from vllm_forge.release import read_release
+from vllm_forge.resolve.reuse import Asked, find_members
 from vllm_forge.run.archive import unpack_sdist
 from vllm_forge.run.doors import Doors
 from vllm_forge.run.download import download
 from vllm_forge.run.home import choose_home
 from vllm_forge.run.index import uv_environment
 from vllm_forge.run.projects.index import unpack_carried
+from vllm_forge.run.published import (
+    find_file,
+    folder_of_wheel,
+    memory_of,
+    read_release_wheel,
+)
+from vllm_forge.run.sdist_manifest import manifest_of, read_manifest
 from vllm_forge.run.source import find_sdist
+from vllm_forge.run.wheel_member import take_member
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 MOST_BYTES = 60 << 20
+ARCH = "x86_64"
 PARTS = ("CMakeLists.txt", "PKG-INFO", "setup.py", "pyproject.toml", "requirements", "cmake")
 """Of the tree, besides csrc and vllm: what vllm-forge and CMake read."""
-CHECKPOINTS = ("export-0.33.1-fp8", "exports-0.46/fp8", "exports-0.46/nvfp4")
+BUILDS = {
+    "exports-0.46/fp8": ("export-0.33.1-fp8", "exports-0.46/fp8"),
+    "exports-0.46/nvfp4": ("exports-0.46/nvfp4",),
+}
+"""What each build is specialized for → the checkpoints that run in it."""
 PLATFORMS = (*(f"manylinux_2_{minor}_x86_64" for minor in range(39, 4, -1)),)
 LEGACY = ("manylinux2014_x86_64", "manylinux2010_x86_64", "manylinux1_x86_64")
 
@@ -41,6 +56,7 @@ def main() -> None:
     parser.add_argument("--torch", default="2.11.0", help="the machine's; the tree has to pin it")
     parser.add_argument("--python", default="3.12", help="the machine's")
     parser.add_argument("--targets", default="_C_stable_libtorch")
+    parser.add_argument("--reuse", default="_vllm_fa3_C", help="out of the release's wheel")
     parser.add_argument("--wish", action="append", default=[], help="one more word for the build")
     asked = parser.parse_args()
     home = Home(choose_home(None))
@@ -48,11 +64,10 @@ def main() -> None:
     output = asked.output.absolute()
     output.mkdir(parents=True, exist_ok=True)
     pack_tree(asked.vllm, asked.torch, output, doors)
-    shutil.rmtree(output / "checkpoints", ignore_errors=True)
-    for name in CHECKPOINTS:
-        place = output / "checkpoints" / name.replace("/", "-")
-        shutil.copytree(ROOT / "tests" / "data" / "checkpoints" / name, place)
+    pack_reused(asked.vllm, asked.reuse, output, doors)
+    pack_checkpoints(output)
     (output / "targets").write_text(f"{asked.targets}\n")
+    (output / "reuse").write_text(f"{asked.reuse}\n")
     (output / "wishes").write_text("".join(f"{word}\n" for word in asked.wish))
     shutil.copy(HERE / "without.txt", output / "without")
     for script in (*HERE.glob("*.sh"), *HERE.glob("*.py")):
@@ -94,16 +109,51 @@ def pack_tree(version: str, torch: str, output: Path, doors: Doors) -> None:
     )
 
 
-def compress(archive: Path, root: Path, parts: Iterable[str]) -> None:
+def compress(archive: Path, root: Path, parts: Iterable[str], *, made: bool = False) -> None:
+    """Nothing that Python or a build made goes in, unless it is `made` things that are wanted."""
     if archive.exists():
         return
-    with tarfile.open(archive, "w:xz", preset=6) as packed:
+    with tarfile.open(archive, "w:xz", preset=9) as packed:
         for part in parts:
-            packed.add(root / part, part, filter=_without_caches)
+            packed.add(root / part, part, filter=None if made else _without_made)
 
 
-def _without_caches(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
+def _without_made(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
     return None if member.name.endswith(("__pycache__", ".pyc", ".so")) else member
+
+
+def pack_reused(version: str, target: str, output: Path, doors: Doors) -> None:
+    """home.tar.xz: what a home keeps of a wheel and an sdist, enough to take `target` offline."""
+    archive = output / "home.tar.xz"
+    if archive.exists():
+        return
+    wheel = read_release_wheel(version, ARCH, doors).value
+    if wheel is None:
+        sys.exit(f"error: the index has no wheel of vLLM {version}")
+    read_manifest(version, doors)
+    url = find_file(wheel.filename, wheel.sha256, doors).url
+    kept = folder_of_wheel(wheel.filename, doors.home)
+    for member in find_members(Asked(target, None), wheel):
+        take_member(url, member, kept / member.name, doors.network, lambda _count: None)
+    parts = (kept, memory_of(version, ARCH, doors.home), manifest_of(version, doors.home))
+    root = doors.home.path
+    compress(archive, root, (str(part.relative_to(root)) for part in parts), made=True)
+
+
+def pack_checkpoints(output: Path) -> None:
+    """checkpoints/, and `builds`: a line for each build, what it is for and what runs in it."""
+    shutil.rmtree(output / "checkpoints", ignore_errors=True)
+    lines = []
+    for made_for, runs in BUILDS.items():
+        for name in runs:
+            place = output / "checkpoints" / flat(name)
+            shutil.copytree(ROOT / "tests" / "data" / "checkpoints" / name, place)
+        lines.append(" ".join(flat(name) for name in (made_for, *runs)))
+    (output / "builds").write_text("".join(f"{line}\n" for line in lines))
+
+
+def flat(name: str) -> str:
+    return name.replace("/", "-")
 
 
 def pack_wheels(python: str, output: Path, doors: Doors) -> None:

@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# On the GPU machine: bash PACK/prove.sh PHASE…  (phases: setup build prove stock)
+# On the GPU machine: bash PACK/prove.sh PHASE…  (phases: setup build recon prove stock)
 # PACK is the folder that `python -m gpu.pack` wrote. Everything is made under $WORK; logs, documents
 # and reports go to $OUT. Nothing is fetched: the machine's python3 has torch, its CUDA has nvcc.
 set -uo pipefail
 PACK=$(dirname "$(readlink -f "$0")")
 WORK=${WORK:-/tmp/gpu-proof}; OUT=${OUT:-$WORK/out}; mkdir -p "$WORK" "$OUT"
-export VLLM_USE_FLASHINFER_SAMPLER=0 VLLM_FORGE_HOME=$WORK/home HF_HUB_OFFLINE=1 VLLM_NO_USAGE_STATS=1 PYTHONUNBUFFERED=1 NO_COLOR=1
+export VLLM_FORGE_HOME=$WORK/home HF_HUB_OFFLINE=1 VLLM_NO_USAGE_STATS=1 PYTHONUNBUFFERED=1 NO_COLOR=1
 FORGE=$WORK/forge/bin/vllm-forge
 PYTHON=$(command -v python3)
-TARGETS=$(cat "$PACK/targets")
+TARGETS=$(cat "$PACK/targets") REUSE=$(cat "$PACK/reuse")
 mapfile -t WITHOUT < "$PACK/without"
-WISHES=(--vllm "$WORK/tree" --device cuda --project "cutlass=$WORK/cutlass" --torch-from "$PYTHON"
-        --find-links "$PACK/wheels" --offline --strategy full --targets "$TARGETS")
+WISHES=(--device cuda --project "cutlass=$WORK/cutlass" --torch-from "$PYTHON"
+        --find-links "$PACK/wheels" --offline --targets "$TARGETS,$REUSE" --reuse "$REUSE")
 for name in "${WITHOUT[@]}"; do WISHES+=(--without "$name"); done
 [ -s "$PACK/wishes" ] && { mapfile -t MORE < "$PACK/wishes"; WISHES+=("${MORE[@]}"); }
 
@@ -19,7 +19,8 @@ say() { echo "== $* ($(date +%T), ${SECONDS}s)"; }
 
 setup() {
   say setup
-  mkdir -p "$WORK/tree" "$WORK/cutlass"
+  mkdir -p "$WORK/tree" "$WORK/cutlass" "$VLLM_FORGE_HOME"
+  tar xf "$PACK/home.tar.xz" -C "$VLLM_FORGE_HOME" &
   tar xf "$PACK/tree.tar.xz" -C "$WORK/tree" & tar xf "$PACK/cutlass.tar.xz" -C "$WORK/cutlass" &
   uv venv -q --no-project --python "$PYTHON" "$WORK/forge" &&
     uv pip install -q --python "$WORK/forge" --offline --no-index --no-deps --find-links "$PACK/wheels" \
@@ -29,48 +30,52 @@ setup() {
   "$FORGE" doctor --json > "$OUT/doctor.json"; "$FORGE" doctor | tail -25
 }
 
-build() {
-  say build
-  timeout "${LIMIT:-470}" "$FORGE" build "${WISHES[@]}" --json > "$OUT/build.json" 2> "$OUT/build.log"
-  local code=$?
-  tail -20 "$OUT/build.log"; say "build ended with $code"
-  keep forge
-  return $code
+build() {  # one environment for each line of `builds`, specialized for its first checkpoint
+  local name rest
+  while read -r name rest; do
+    say "build for $name"
+    cp -r "$WORK/tree" "$WORK/tree-$name"
+    timeout "${LIMIT:-470}" "$FORGE" build --vllm "$WORK/tree-$name" "${WISHES[@]}" --specialize "$PACK/checkpoints/$name" --json \
+      > "$OUT/$name.build.json" 2> "$OUT/$name.build.log" < /dev/null
+    local code=$?
+    tail -12 "$OUT/$name.build.log"; say "build ended with $code"
+    [ $code = 0 ] || return $code
+    cp "$WORK/home/receipts/$(key_of "$name")/schedule.json" "$OUT/$name.schedule.json"
+    cp "$WORK/home/builds/$(key_of "$name")/.ninja_log" "$OUT/$name.ninja_log"
+    cp "$WORK/home/builds/$(key_of "$name")"/vllm-forge/*.txt "$OUT/"
+  done < "$PACK/builds"
 }
 
-resume() {  # instead of build: what an earlier call on such a machine compiled
-  say resume
-  "$WORK/forge/bin/python" "$PACK/resume.py" "$PACK/build.json" "$PACK/extension.so.xz" "$PACK/wheels" \
-    "${MORE_TREE:-}"
+key_of() {
+  "$PYTHON" -c 'import json, sys; print(json.load(open(sys.argv[1]))["plan"]["key"])' "$OUT/$1.build.json"
 }
 
-keep() {  # what was compiled and what it cost, for a look afterwards
-  for one in "$WORK"/home/builds/*/; do
-    cp "$one/.ninja_log" "$OUT/$1.ninja_log" 2>/dev/null
-    cp "$one"/*generation.log "$OUT/" 2>/dev/null
-  done
-  cp "$WORK"/home/receipts/*/schedule.json "$OUT/$1-schedule.json" 2>/dev/null
-  find "$WORK/home" -name 'costs*.json' -exec cp {} "$OUT/$1-costs.json" \; 2>/dev/null
-  true
-}
-
-stock() {  # the same configured folder, copied, its objects dropped, without the launcher
+stock() {  # the first build's folder, its objects dropped, without the scheduler
   say stock
-  "$PYTHON" "$PACK/stock.py" "$WORK" "$OUT" "${LIMIT_STOCK:-480}" "$PACK/targets"
+  local name; read -r name _ < "$PACK/builds"
+  "$PYTHON" "$PACK/stock.py" "$WORK/home/builds/$(key_of "$name")" "$OUT" "${LIMIT_STOCK:-480}" "$TARGETS"
 }
 
 recon() {  # what the engine imports that is missing here
-  say recon
-  local env; env=$(ls -d "$WORK"/home/envs/*/ | head -1)
-  PYTHONPATH=$WORK/tree "$PYTHON" "$PACK/recon.py" "$env" "$PACK/wheels"
+  local name
+  while read -r name _; do
+    say "recon $name"
+    "$PYTHON" "$PACK/recon.py" "$WORK/home/envs/$(key_of "$name")" "$PACK/wheels" < /dev/null
+  done < "$PACK/builds"
 }
 
 prove() {
-  say prove
-  "$FORGE" verify --json > "$OUT/verify.json" 2> "$OUT/verify.log"; echo "verify: exit $?"
-  "$PYTHON" "$PACK/summarise.py" verify "$OUT/verify.json"
-  local env; env=$(ls -d "$WORK"/home/envs/*/ | head -1)
-  "$env/bin/python" "$PACK/measure.py" "$FORGE" "$PACK/checkpoints" "$WORK" "$OUT"
+  local name env runs pairs=()
+  while read -r name runs; do
+    say "verify $name"
+    env=$WORK/home/envs/$(key_of "$name")
+    "$FORGE" verify --env "$env" --json > "$OUT/$name.verify.json" 2> "$OUT/$name.verify.log" < /dev/null
+    echo "verify: exit $?"
+    "$PYTHON" "$PACK/summarise.py" "$OUT/$name.verify.json"
+    for one in $runs; do pairs+=("$PACK/checkpoints/$one=$env"); done
+  done < "$PACK/builds"
+  say measure
+  "$env/bin/python" "$PACK/measure.py" "$FORGE" "$WORK" "$OUT" "${pairs[@]}"
 }
 
 for phase in "$@"; do "$phase" || { say "$phase failed"; exit 1; }; done

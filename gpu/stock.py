@@ -1,7 +1,7 @@
 """Stock ninja -jN on the graph that vllm-forge built: same commands, same folder, objects gone.
 
-argv: the work folder, the folder for results, seconds it may take. The launcher in front of each
-compiler runs it at once where no scheduler listens, so that ninja alone decides.
+argv: the build folder, the folder for results, seconds it may take, targets. The launcher runs each
+compiler at once where no scheduler listens, so that ninja alone decides.
 """
 
 import json
@@ -15,9 +15,8 @@ from pathlib import Path
 
 def main() -> None:
     """Prints one line, and writes stock.json."""
-    work, out, limit = Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3])
-    build = next((work / "home" / "builds").iterdir())
-    targets = Path(sys.argv[4]).read_text().strip().split(",")
+    build, out, limit = Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3])
+    targets = sys.argv[4].split(",")
     ninja = shutil.which("ninja") or "ninja"
     subprocess.run([ninja, "-C", build, "-t", "clean"], check=True, stdout=subprocess.DEVNULL)
     (build / ".ninja_log").unlink(missing_ok=True)

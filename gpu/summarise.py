@@ -1,4 +1,4 @@
-"""A JSON document of vllm-forge in a few lines. argv: its kind, its path."""
+"""What `verify --json` found, in a few lines. argv: the document's path."""
 
 import json
 import sys
@@ -7,11 +7,9 @@ from pathlib import Path
 
 def main() -> None:
     """Every check with its status."""
-    document = json.loads(Path(sys.argv[2]).read_text() or "{}")
+    document = json.loads(Path(sys.argv[1]).read_text() or "{}")
     for check in document.get("checks", ()):
         print(f"  {check['status']:8} {check['name']}: {check['detail'][:150]}")
-    if document.get("text") is not None:
-        print(f"  text: {document['text']!r}")
 
 
 if __name__ == "__main__":
