@@ -1,9 +1,10 @@
 """What a developer waits for: a new checkout, nothing changed, an edit, its revert.
 
-    python -m scripts.bench_loop [--home DIR]
+    python -m scripts.bench_loop [--home DIR] [--cuda]
 
-The CPU target of vLLM 0.10.1. Where the home has no such build one is made first. Each figure
-stands beside its bound, with the CPU time it took: on a busy machine that says more.
+The CPU target of vLLM 0.10.1, or the recipe's CUDA build. Where the home has no such build one is
+made first (CUDA's takes an hour). Each figure stands beside its bound, with the CPU time it took:
+on a busy machine that says more.
 """
 
 import argparse
@@ -19,14 +20,26 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 FORGE = Path(sys.executable).parent / "vllm-forge"
-WISH = ("--device", "cpu", "--json")
 RELEASE = ("--vllm", "0.10.1")
-EDITED = "csrc/cpu/utils.cpp"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What is built, and a file of it that compiles fast."""
+
+    words: tuple[str, ...]
+    edited: str
+
+
+CPU = Kind(("--device", "cpu"), "csrc/cpu/utils.cpp")
+CUDA = Kind(
+    ("--cuda", "12.4", "--gpu-arch", "8.9", "--torch", "2.7.1"), "csrc/cuda_utils_kernels.cu"
+)
 
 
 @dataclass(frozen=True)
@@ -46,11 +59,34 @@ class Took:
         return sum(float(self.step(name)["seconds"]) for name in ("configure", "compile"))
 
 
+@dataclass(frozen=True)
+class Bench:
+    """A home with the release built, its key there, and a folder to work in."""
+
+    home: Path
+    kind: Kind
+    folder: Path
+    key: str = ""
+
+    @property
+    def tree(self) -> Path:
+        return self.home / "sources" / self.key
+
+    def build(self, *words: str | Path) -> Took:
+        return build(self.home, *words, *self.kind.words, "--json")
+
+    def build_copy(self, name: str, *words: str) -> Took:
+        """The release's sources in `folder`/`name`, built in the environment beside it."""
+        copy = self.folder / name
+        shutil.copytree(self.tree, copy, ignore=shutil.ignore_patterns("*.so", "_version.py"))
+        return self.build("--vllm", copy, "--env", self.folder / "env", *words)
+
+
 def build(home: Path, *words: str | Path) -> Took:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     started = time.perf_counter()
     done = subprocess.run(
-        [FORGE, "build", *words, *WISH],
+        [FORGE, "build", *words],
         env={**os.environ, "VLLM_FORGE_HOME": str(home)},
         stdout=subprocess.PIPE,
         text=True,
@@ -70,46 +106,50 @@ def say(what: str, wall: float, cpu: float | None, bound: float, how: str) -> bo
     return wall <= bound
 
 
-def build_copy(home: Path, tree: Path, folder: Path, name: str, *words: str) -> Took:
-    """The tree's sources in `folder`/`name`, built in the environment beside it."""
-    shutil.copytree(tree, folder / name, ignore=shutil.ignore_patterns("*.so", "_version.py"))
-    return build(home, "--vllm", folder / name, "--env", folder / "env", *words)
-
-
-def new_checkout(home: Path, tree: Path, folder: Path) -> bool:
+def new_checkout(bench: Bench) -> bool:
     """The same native sources elsewhere, in an environment of its own: its native steps alone."""
-    took = build_copy(home, tree, folder, "checkout")
-    cmake = (home / "builds" / took.document["plan"]["key"]).exists()
+    took = bench.build_copy("checkout")
+    cmake = (bench.home / "builds" / took.document["plan"]["key"]).exists()
     how = f"{came(took)}, CMake {'ran' if cmake else 'was not started'}"
     return say("new checkout and environment", took.native, None, 2.0, how) and not cmake
 
 
-def edit_and_revert(home: Path, tree: Path) -> bool:
+def edit_and_revert(bench: Bench) -> bool:
     """One source file, in the tree whose objects are there; then as it was."""
-    path = tree / EDITED
+    path = bench.tree / bench.kind.edited
     text = path.read_text()
     try:
         path.write_text(f"{text}// {time.time_ns()}\n")
-        edit = build(home, *RELEASE)
+        edit = bench.build(*RELEASE)
     finally:
         path.write_text(text)
-    floor, how = floor_of(home / "receipts" / edit.document["plan"]["key"] / "schedule.json")
-    say(f"{EDITED} edited, build", edit.wall, edit.cpu, floor + 0.5, f"{how}; with its start")
-    revert = build(home, *RELEASE)
+    record = bench.home / "receipts" / edit.document["plan"]["key"] / "schedule.json"
+    floor, how = floor_of(record)
+    said = f"{how}; with its start"
+    say(f"{bench.kind.edited} edited, build", edit.wall, edit.cpu, floor + 0.5, said)
+    revert = bench.build(*RELEASE)
     return say("its revert", revert.wall, revert.cpu, 2.0, came(revert))
 
 
-def watched_edit(home: Path, folder: Path) -> bool:
+def watched_edit(bench: Bench) -> bool:
     """The same under `dev`, which has started and planned before: from the save to importable.
 
     In the new checkout. A first edit makes the objects that it never had.
     """
-    path = folder / "checkout" / EDITED
+    checkout = bench.folder / "checkout"
+    path = checkout / bench.kind.edited
     text = path.read_text()
-    words: list[str | Path] = ["dev", "--vllm", folder / "checkout", "--env", folder / "env", *WISH]
+    words: list[str | Path] = [
+        "--vllm",
+        checkout,
+        "--env",
+        bench.folder / "env",
+        *bench.kind.words,
+        "--json",
+    ]
     with subprocess.Popen(
-        [FORGE, *words],
-        env={**os.environ, "VLLM_FORGE_HOME": str(home)},
+        [FORGE, "dev", *words],
+        env={**os.environ, "VLLM_FORGE_HOME": str(bench.home)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -122,9 +162,9 @@ def watched_edit(home: Path, folder: Path) -> bool:
         for _ in range(2):
             path.write_text(f"{text}// {time.time_ns()}\n")
             saved = json.loads(dev.stdout.readline())
-        records = (home / "receipts").glob("*/schedule.json")
+        records = (bench.home / "receipts").glob("*/schedule.json")
         floor, how = floor_of(max(records, key=lambda one: one.stat().st_mtime_ns))
-        held = say(f"{EDITED} saved, dev", saved["seconds"], None, floor + 0.5, how)
+        held = say(f"{bench.kind.edited} saved, dev", saved["seconds"], None, floor + 0.5, how)
         path.write_text(text)
         reverted = json.loads(dev.stdout.readline())
         dev.send_signal(signal.SIGINT)
@@ -144,28 +184,29 @@ def came(took: Took) -> str:
 
 
 @contextmanager
-def release_built(about: str | None) -> Iterator[tuple[Path, str, Path]]:
-    """The home asked for, else a fresh one; the release's key in it; a folder to work in."""
+def release_built(about: str | None, *, cuda: bool = False) -> Iterator[Bench]:
+    """In the home asked for, else in a fresh one; with `cuda` that may be asked for too."""
     parser = argparse.ArgumentParser(description=about)
     parser.add_argument("--home", type=Path)
+    if cuda:
+        parser.add_argument("--cuda", action="store_const", const=CUDA, default=CPU, dest="kind")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="forge-bench-") as scratch:
         folder = Path(scratch)
-        home = asked.home or folder / "home"
-        yield home, build(home, *RELEASE).document["plan"]["key"], folder
+        bench = Bench(asked.home or folder / "home", asked.kind if cuda else CPU, folder)
+        yield replace(bench, key=bench.build(*RELEASE).document["plan"]["key"])
 
 
 def main() -> int:
-    with release_built(__doc__) as (home, key, folder):
-        tree = home / "sources" / key
-        if not (home / "builds" / key / ".ninja_log").exists():
+    with release_built(__doc__, cuda=True) as bench:
+        if not (bench.home / "builds" / bench.key / ".ninja_log").exists():
             print("the extension is from the store: compiling once for the objects", flush=True)
-            edit_and_revert(home, tree)
-        held = [new_checkout(home, tree, folder)]
-        build(home, *RELEASE)
-        nothing = build(home, *RELEASE)
+            edit_and_revert(bench)
+        held = [new_checkout(bench)]
+        bench.build(*RELEASE)
+        nothing = bench.build(*RELEASE)
         held.append(say("nothing changed", nothing.wall, nothing.cpu, 0.2, "no process started"))
-        held += [edit_and_revert(home, tree), watched_edit(home, folder)]
+        held += [edit_and_revert(bench), watched_edit(bench)]
     return 0 if all(held) else 1
 
 

@@ -10,9 +10,8 @@ where it is `auto`, are filled by the release's own build already.)
 
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
-from scripts.bench_loop import build_copy, came, release_built
+from scripts.bench_loop import Bench, came, release_built
 
 WAYS: Mapping[str, Sequence[str]] = {
     "ccache": ("--compiler-cache", "ccache", "--store", "none"),
@@ -21,12 +20,12 @@ WAYS: Mapping[str, Sequence[str]] = {
 }
 
 
-def measure(home: Path, tree: Path, folder: Path) -> float:
+def measure(bench: Bench) -> float:
     """Prints a line for each way; seconds that the store took."""
     seconds: dict[str, tuple[float, float, str]] = {}
     for way, words in WAYS.items():
-        filled = build_copy(home, tree, folder, f"filled-by-{way}", *words)
-        again = build_copy(home, tree, folder, f"asked-by-{way}", *words)
+        filled = bench.build_copy(f"filled-by-{way}", *words)
+        again = bench.build_copy(f"asked-by-{way}", *words)
         seconds[way] = filled.native, again.native, came(again)
     compiled = max(filled for filled, _, _ in seconds.values())
     print(f"  compiled {compiled:7.1f} s, the slowest of the three first checkouts")
@@ -36,8 +35,8 @@ def measure(home: Path, tree: Path, folder: Path) -> float:
 
 
 def main() -> int:
-    with release_built(__doc__) as (home, key, folder):
-        held = measure(home, home / "sources" / key, folder) <= 2.0  # noqa: PLR2004 -- issue 6's bound
+    with release_built(__doc__) as bench:
+        held = measure(bench) <= 2.0  # noqa: PLR2004 -- issue 6's bound
     return 0 if held else 1
 
 
