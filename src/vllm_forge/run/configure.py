@@ -1,5 +1,6 @@
 """One CMake run; a build folder says what it was made from and is cleared, aloud, on a mismatch."""
 
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -64,6 +65,16 @@ def configure(
     write_atomically(made_by, toolchain)
     write_atomically(stamp, said)
     return worked
+
+
+def configured_by(build: Path) -> Path | None:
+    """The cmake that made the folder, as its cache has it: build.ninja calls it again by itself."""
+    try:
+        cache = (build / "CMakeCache.txt").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    found = re.search(r"^CMAKE_COMMAND:INTERNAL=(.+)$", cache, re.MULTILINE)
+    return Path(found[1]) if found else None
 
 
 def _holds(file: Path, said: str) -> bool:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from vllm_forge.run.configure import configured_by
+
 if TYPE_CHECKING:
     from tests.support.workshop import Checkout, Workshop
 
@@ -206,6 +208,24 @@ def test_an_edit_after_a_restore_is_configured_then(workshop: "Workshop") -> Non
     second.edit("csrc/inner/part.h", "#define PART 20", "")
     second.compile()
     assert second.value() == 1375
+
+
+def test_a_folder_whose_cmake_is_gone_is_configured_by_the_one_that_is_there(
+    workshop: "Workshop",
+) -> None:
+    """vllm-forge was installed in an environment that its user made anew elsewhere."""
+    mine = workshop.checkout("mine")
+    mine.build()
+    cmake = configured_by(mine.build_folder)
+    assert cmake is not None
+    for name in ("CMakeCache.txt", "build.ninja"):
+        file = mine.build_folder / name
+        text = file.read_text()
+        file.write_text(text.replace(f"{cmake.parents[1]}/", "/gone/"))  # its modules too
+    mine.edit("csrc/_C.cpp", "1 + PART", "7 + PART")
+    assert mine.compile().summary.startswith("1 extension, ")
+    assert mine.value() == 1327
+    assert configured_by(mine.build_folder) == cmake
 
 
 def test_new_contents_under_an_old_time_are_compiled_and_never_kept_as_others(

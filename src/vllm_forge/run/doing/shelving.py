@@ -13,7 +13,7 @@ from vllm_forge.records.plan import (
 )
 from vllm_forge.records.release import FetchedProject
 from vllm_forge.run.cmake_hook import write_cmake_hook
-from vllm_forge.run.configure import configure
+from vllm_forge.run.configure import configure, configured_by
 from vllm_forge.run.doing.bring import PROJECT
 from vllm_forge.run.doing.site import Site, action_of
 from vllm_forge.run.doing.watching import watching_cmake
@@ -96,11 +96,15 @@ def run_cmake(site: Site) -> Worked:
 def is_configured(whole: Configure) -> bool:
     """Whether the build folder stands as this very action makes it: the store may have skipped it.
 
-    Unlike the question whether the folder can be used again, this looks at every definition.
+    Unlike the question whether the folder can be used again, this looks at every definition. A
+    cmake that is gone, with the environment that vllm-forge was installed in before, is needed
+    again as soon as a CMake file changes.
     """
     build = Path(whole.build)
-    configured = read_ledger(build).configured
-    return configured == digest_of(whole) and (build / "build.ninja").exists()
+    if read_ledger(build).configured != digest_of(whole) or not (build / "build.ninja").exists():
+        return False
+    cmake = configured_by(build)
+    return cmake is not None and cmake.exists()
 
 
 def proof_of(site: Site) -> TorchProof:
