@@ -167,7 +167,7 @@ def watched_edit(bench: Bench) -> bool:
         held = say(f"{bench.kind.edited} saved, dev", saved["seconds"], None, floor + 0.5, how)
         path.write_text(text)
         reverted = json.loads(dev.stdout.readline())
-        dev.send_signal(signal.SIGINT)
+        dev.send_signal(signal.SIGTERM)  # in a shell's background SIGINT is ignored
     how = f"{reverted['status']}, {len(reverted['compiled'])} compiled"
     return say("its revert, dev", reverted["seconds"], None, 2.0, how) and held
 
