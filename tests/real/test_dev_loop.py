@@ -97,6 +97,17 @@ def test_each_edit_gets_what_it_asks_for(mended: "Tiny", dev: "Running") -> None
     assert done["status"] == "unchanged", "build stands on the same receipts"
 
 
+def test_a_revert_comes_out_of_the_store(mended: "Tiny", dev: "Running") -> None:
+    add = mended.tree / "csrc" / "cpu" / "add.cpp"
+    change(add, SUM, "return at::Scalar(sum).toLong() + 300;")
+    said(dev, "csrc/cpu/add.cpp: importable")
+    made = objects(mended)
+    change(add, " + 300;", ";")
+    assert "from the store" in said(dev, "csrc/cpu/add.cpp: importable", times=2)
+    assert objects(mended) == made, "nothing is compiled"
+    assert mended.add(1, 2).stdout.strip() == "3"
+
+
 def test_a_cmake_edit_configures_as_planned(mended: "Tiny", dev: "Running") -> None:
     ninja = next((mended.forge.home / "builds").glob("*/build.ninja"))
     assert "avx512f" not in ninja.read_text()

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from vllm_forge.cli.build import Extras, build_document, built_of
 from vllm_forge.cli.common import Common, put, say
-from vllm_forge.cli.doors import open_doors_of
+from vllm_forge.cli.doors import open_doors_of, with_store
 from vllm_forge.cli.planning import DEFAULT_RELEASE, make_plan
 from vllm_forge.cli.watching import watching
 from vllm_forge.records.codec import render_json
@@ -111,7 +111,12 @@ class _Loop:
         self._wishes = wishes
         self._common = common
         self._plan: Plan | None = None
-        self._doors = open_doors_of(wishes, common.place, lambda _event: None)
+        self._emit: Emit = lambda _event: None
+        doors = open_doors_of(wishes, common.place, self._hear)
+        self._doors = with_store(doors, wishes.store)
+
+    def _hear(self, event: Event) -> None:
+        self._emit(event)
 
     def say(self, line: str) -> None:
         if not self._common.quiet:
@@ -191,10 +196,10 @@ class _Loop:
             return
         try:
             with watching(quiet=self._common.quiet) as emit:
-                doors = replace(self._doors, emit=_without_skipped(emit))
-                receipts = execute(plan, doors)
+                self._emit = _without_skipped(emit)
+                receipts = execute(plan, self._doors)
                 seconds = importable_since(saved_at, receipts)
-                keep_built(built_of(plan, receipts), doors.home)
+                keep_built(built_of(plan, receipts), self._doors.home)
         except Problem as problem:
             if problem.exit_code is ExitCode.INTERRUPTED:
                 raise
