@@ -14,7 +14,7 @@ from vllm_forge.cli.doors import open_doors_of, with_store
 from vllm_forge.cli.planning import DEFAULT_RELEASE, make_plan
 from vllm_forge.cli.watching import watching
 from vllm_forge.records.codec import render_json
-from vllm_forge.records.event import Emit, Event, StepSkipped
+from vllm_forge.records.event import Emit, Event, StepSkipped, StepStarted
 from vllm_forge.records.plan import Plan
 from vllm_forge.records.problem import ExitCode, Problem
 from vllm_forge.records.receipt import Receipt
@@ -112,10 +112,12 @@ class _Loop:
         self._common = common
         self._plan: Plan | None = None
         self._emit: Emit = lambda _event: None
+        self._begun = False
         doors = open_doors_of(wishes, common.place, self._hear)
         self._doors = with_store(doors, wishes.store)
 
     def _hear(self, event: Event) -> None:
+        self._begun |= isinstance(event, StepStarted)
         self._emit(event)
 
     def say(self, line: str) -> None:
@@ -190,10 +192,7 @@ class _Loop:
         began = datetime.now(UTC)
         plan = self._made_plan
         receipts_folder = self._doors.home.receipts(plan.key)
-        if self._why_redo() is None:  # saved with the same bytes, or done while it was compiled
-            self.say(render_saved(files, "nothing to do"))
-            self._put(LoopDocument("unchanged", files, 0.0))
-            return
+        self._begun = False
         try:
             with watching(quiet=self._common.quiet) as emit:
                 self._emit = _without_skipped(emit)
@@ -204,6 +203,10 @@ class _Loop:
             if problem.exit_code is ExitCode.INTERRUPTED:
                 raise
             self._tell(files, problem)
+            return
+        if not self._begun:  # saved with the same bytes, or done while it was compiled
+            self.say(render_saved(files, "nothing to do"))
+            self._put(LoopDocument("unchanged", files, 0.0))
             return
         record = read_latest(receipts_folder)
         if record is None or datetime.fromisoformat(record.started) < began:

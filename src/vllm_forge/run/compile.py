@@ -170,7 +170,8 @@ def _install(action: Compile, finish: Callable[[Path], None]) -> dict[str, Path]
     placed: dict[str, Path] = {}
     for target, module in zip(action.targets, action.modules, strict=True):
         package = Path(action.source, *module.split(".")[:-1])
-        found = sorted(Path(action.build).rglob(f"{target}*.so"))
+        build = Path(action.build)
+        found = sorted(build.glob(f"{target}*.so")) or sorted(build.rglob(f"{target}*.so"))
         if not found:
             raise Problem(f"the target {target} was built but left no {target}*.so")
         place = package / found[0].name

@@ -2,13 +2,16 @@
 
 import hashlib
 import os
+from collections.abc import Callable, Hashable
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar, cast
 
 import msgspec
 
 from vllm_forge.run.files import write_atomically
+
+Answer = TypeVar("Answer")
 
 LARGE: Final = 1 << 20
 """Bytes from which a digest is worth remembering."""
@@ -21,6 +24,7 @@ class Digests:
         self._memory = memory
         self._seen: dict[str, tuple[str, str | None]] = {}
         self._sure: set[str] = set()
+        self._answers: dict[Hashable, object] = {}
         self._large: dict[str, tuple[str, str]] | None = None
         self._news = False
 
@@ -33,6 +37,12 @@ class Digests:
             if name not in self._seen or self._seen[name][0] != mark:
                 self._seen[name] = (mark, self._read(name, mark) if mark else None)
         return self._seen[name][1]
+
+    def once(self, key: Hashable, ask: Callable[[], Answer]) -> Answer:
+        """What a program or a text says; asked again for another `key`, which holds its digest."""
+        if key not in self._answers:
+            self._answers[key] = ask()
+        return cast("Answer", self._answers[key])
 
     def forget(self) -> None:
         """Files may have been written since: look again whether they were."""

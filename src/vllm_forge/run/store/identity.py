@@ -3,6 +3,7 @@
 import re
 import shutil
 from collections.abc import Iterable, Mapping
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
@@ -32,13 +33,28 @@ ASKED = re.compile(r"ENV\{(\w+)\}")
 def identify_compiler(compiler: str, digests: Digests, run: RunCommand) -> dict[str, str]:
     """Name → sha256 of the driver, of what it runs and of what it links unasked."""
     found = {"driver": digests.of(shutil.which(compiler) or compiler) or "none"}
+    driver = (compiler, found["driver"])
+    for name, answer in digests.once(driver, lambda: _ask_compiler(compiler, run)).items():
+        path = answer if "/" in answer else shutil.which(answer) or ""
+        found[name] = digests.of(path) or "none"
+    return found
+
+
+def _ask_compiler(compiler: str, run: RunCommand) -> Mapping[str, str]:
+    """Where it says that its parts lie."""
     asked = [f"-print-prog-name={name}" for name in PARTS]
     asked += [f"-print-file-name={name}" for name in FILES]
-    for question in asked:
-        answer = run([compiler, question]).stdout.strip()
-        path = answer if "/" in answer else shutil.which(answer) or ""
-        found[question.partition("=")[2]] = digests.of(path) or "none"
-    return found
+    return {one.partition("=")[2]: run([compiler, one]).stdout.strip() for one in asked}
+
+
+def identify_cmake(cmake: Path, digests: Digests, run: RunCommand) -> str:
+    """Its first line about itself. Where a package brings it, `cmake` is a script of few lines."""
+    try:
+        package = version("cmake")
+    except PackageNotFoundError:
+        package = ""
+    which = (cmake, digests.of(cmake), package)
+    return digests.once(which, lambda: run([cmake, "--version"]).stdout.split("\n", 1)[0])
 
 
 def identify_toolkit(prefix: Path, digests: Digests) -> dict[str, str]:
@@ -52,15 +68,20 @@ def identify_torch(folder: Path, digests: Digests) -> str | None:
     The libraries are linked by name and symbol version alone; the headers that are read count by
     their content besides.
     """
-    for record in folder.parent.glob("torch-*.dist-info/RECORD"):
-        try:
-            lines = record.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError):
-            return None
-        kept = sorted(line for line in lines if line.startswith("torch/") and ",sha256=" in line)
-        version = digests.of(folder / "version.py")
-        return digest_of([kept, version]) if kept else None
-    return None
+    record = next(folder.parent.glob("torch-*.dist-info/RECORD"), None)
+    if record is None:
+        return None
+    kept = digests.once((record, digests.of(record)), lambda: _read_record(record))
+    return digest_of([kept, digests.of(folder / "version.py")]) if kept else None
+
+
+def _read_record(record: Path) -> tuple[str, ...]:
+    """The lines about torch's files; none where it is unreadable."""
+    try:
+        lines = record.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return ()
+    return tuple(sorted(one for one in lines if one.startswith("torch/") and ",sha256=" in one))
 
 
 def identify_package(environment: Path, name: str) -> str:

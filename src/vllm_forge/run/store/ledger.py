@@ -66,14 +66,15 @@ def record_objects(bench: Bench, deps: Mapping[str, Deps]) -> Ledger:
     ledger = read_ledger(bench.build)
     objects = dict(ledger.objects)
     starts = _starts(bench.build)
+    own = _own_files(deps, bench.roots)
     for name, one in deps.items():
         at = mtime_of(bench.build / name)
         known = objects.get(name)
         if at is None or not one.valid or (known is not None and known[0] == at):
             continue
-        own = _own_files(one, bench.roots)
-        if name in starts and not _written_since(own, starts[name]):
-            objects[name] = (at, _digest(own, bench))
+        files = [path for path in one.files if path in own]
+        if name in starts and not _written_since(files, starts[name]):
+            objects[name] = (at, _digest(files, bench))
         else:
             objects.pop(name, None)
     updated = replace(ledger, objects=objects)
@@ -85,11 +86,12 @@ def record_objects(bench: Bench, deps: Mapping[str, Deps]) -> Ledger:
 def unproven(bench: Bench, deps: Mapping[str, Deps], ledger: Ledger) -> list[str]:
     """Objects that may have been made from other contents than their inputs have now."""
     found = []
+    own = _own_files(deps, bench.roots)
     for name, one in deps.items():
         known = ledger.objects.get(name)
         at = mtime_of(bench.build / name)
-        own = _own_files(one, bench.roots)
-        if not one.valid or known is None or known[0] != at or known[1] != _digest(own, bench):
+        files = [path for path in one.files if path in own]
+        if not one.valid or known is None or known[0] != at or known[1] != _digest(files, bench):
             found.append(name)
     return found
 
@@ -100,17 +102,18 @@ def remove_stale(bench: Bench, deps: Mapping[str, Deps], ledger: Ledger) -> list
     Where nothing was written down, an input that was written after the compile began is enough.
     """
     starts = _starts(bench.build)
+    own = _own_files(deps, bench.roots)
     removed = []
     for name, one in deps.items():
         at = mtime_of(bench.build / name)
         if at is None:
             continue
         known = ledger.objects.get(name)
-        own = _own_files(one, bench.roots)
+        files = [path for path in one.files if path in own]
         if known is not None and known[0] == at:
-            stale = known[1] != _digest(own, bench)
+            stale = known[1] != _digest(files, bench)
         else:
-            stale = name not in starts or _written_since(own, starts[name])
+            stale = name not in starts or _written_since(files, starts[name])
         if stale:
             with suppress(OSError):
                 (bench.build / name).unlink()
@@ -118,8 +121,10 @@ def remove_stale(bench: Bench, deps: Mapping[str, Deps], ledger: Ledger) -> list
     return removed
 
 
-def _own_files(deps: Deps, roots: Roots) -> list[str]:
-    return [path for path in deps.files if roots.split(path)[0] not in {"", *STANDING}]
+def _own_files(deps: Mapping[str, Deps], roots: Roots) -> frozenset[str]:
+    """Of all that the objects read: what is not the system's or torch's."""
+    read = {path for one in deps.values() for path in one.files}
+    return frozenset(path for path in read if roots.split(path)[0] not in {"", *STANDING})
 
 
 def _digest(files: Iterable[str], bench: Bench) -> str:

@@ -12,6 +12,7 @@ from vllm_forge.run.environment import TorchProof
 from vllm_forge.run.store.digests import Digests, digest_of
 from vllm_forge.run.store.graph import Target
 from vllm_forge.run.store.identity import (
+    identify_cmake,
     identify_compiler,
     identify_left_out,
     identify_package,
@@ -102,7 +103,7 @@ def read_setting(
     asked = {
         "definitions": plain_definitions(configure.definitions, roots),
         "variables": {name: roots.named(value) for name, value in variables.items()},
-        "cmake": run([tool("cmake"), "--version"]).stdout.split("\n", 1)[0],
+        "cmake": identify_cmake(tool("cmake"), digests, run),
         "projects": dict(places.pins),
         "ours": digest_of([TEXT, TEMPLATE]),
         "jinja": identify_package(places.environment, "jinja2"),

@@ -20,7 +20,7 @@ from vllm_forge.run.store.folder import FolderLayer
 from vllm_forge.run.store.keys import deep_key
 from vllm_forge.run.store.layer import Layer, shard
 from vllm_forge.run.store.roots import Roots
-from vllm_forge.run.store.run_path import BadElfError, set_run_path
+from vllm_forge.run.store.run_path import BadElfError, read_run_path, set_run_path
 from vllm_forge.run.store.upkeep import count
 
 T = TypeVar("T")
@@ -93,6 +93,9 @@ class Store:
         """
         entry, layer = found.entry, found.layer
         place = package / entry.file
+        if self._stands(found, place, roots):
+            _use(found)
+            return place
         half = package / f".{entry.file}.half"
         half.unlink(missing_ok=True)
         if not self._fetch(found, half):
@@ -107,10 +110,17 @@ class Store:
             return None
         finally:
             half.unlink(missing_ok=True)
-        with suppress(OSError):
-            layer.used(shard("entries", found.key))
+        _use(found)
         self._count(hits=1, saved_cpu_seconds=entry.seconds)
         return place
+
+    def _stands(self, found: Found, place: Path, roots: Roots) -> bool:
+        """Whether it lies there already, as after an edit that touched another target."""
+        if self.digests.of(place) != found.entry.blob:
+            return False
+        with suppress(OSError, BadElfError):
+            return read_run_path(place).text == roots.placed(found.entry.run_path)
+        return False
 
     def keep(self, shallow: str, reads: Reads, key: str, entry: Entry, file: Path) -> bool:
         """Into every layer that can be written; whether one has it now."""
@@ -168,6 +178,12 @@ class Store:
         if layer in self._layers:
             self._layers.remove(layer)
             self._note(f"the store {layer.label} is left out: {said_by(error)}")
+
+
+def _use(found: Found) -> None:
+    """Now, for what is dropped the longest unused first."""
+    with suppress(OSError):
+        found.layer.used(shard("entries", found.key))
 
 
 def said_by(error: OSError) -> str:
