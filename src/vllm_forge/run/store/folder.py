@@ -44,6 +44,13 @@ class FolderLayer:
             return False
         return True
 
+    def holds(self, name: str, file: Path) -> bool:
+        """Whether the file is that blob itself, by a hard link."""
+        try:
+            return (self.folder / name).samefile(file)
+        except OSError:
+            return False
+
     def send(self, name: str, file: Path) -> None:
         place = self.folder / name
         if place.exists():

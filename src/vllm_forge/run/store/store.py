@@ -115,8 +115,13 @@ class Store:
         return place
 
     def _stands(self, found: Found, place: Path, roots: Roots) -> bool:
-        """Whether it lies there already, as after an edit that touched another target."""
-        if self.digests.of(place) != found.entry.blob:
+        """Whether it lies there already, as after an edit that touched another target.
+
+        What is no link into the store is not read for that: it is replaced.
+        """
+        layer, blob = found.layer, found.entry.blob
+        linked = isinstance(layer, FolderLayer) and layer.holds(shard("blobs", blob), place)
+        if not linked or self.digests.of(place) != blob:
             return False
         with suppress(OSError, BadElfError):
             return read_run_path(place).text == roots.placed(found.entry.run_path)
