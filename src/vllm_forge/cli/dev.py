@@ -111,7 +111,7 @@ class _Loop:
         self._wishes = wishes
         self._common = common
         self._plan: Plan | None = None
-        self._emit: Emit = lambda _event: None
+        self._emit: Emit = _ignore
         self._begun = False
         doors = open_doors_of(wishes, common.place, self._hear)
         self._doors = with_store(doors, wishes.store)
@@ -204,6 +204,8 @@ class _Loop:
                 raise
             self._tell(files, problem)
             return
+        finally:
+            self._emit = _ignore  # the board has ended; planning is not spoken of
         if not self._begun:  # saved with the same bytes, or done while it was compiled
             self.say(render_saved(files, "nothing to do"))
             self._put(LoopDocument("unchanged", files, 0.0))
@@ -227,6 +229,9 @@ class _Loop:
     def _put(self, document: LoopDocument) -> None:
         if self._common.json:
             put(render_json(document, indent=0))
+
+
+def _ignore(_event: Event) -> None: ...
 
 
 def importable_since(saved_at: float, receipts: tuple[Receipt, ...]) -> float:
