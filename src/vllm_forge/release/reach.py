@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from vllm_forge.records.release import Configured, ConfiguredTarget
-from vllm_forge.release.generated_sources import read_table
+from vllm_forge.release.generated_sources import read_leftovers, read_table
 from vllm_forge.release.source_tree import sha256_of
 
 INCLUDE: Final = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(["<])([^">]+)[">]', re.MULTILINE)
@@ -54,12 +54,11 @@ def read_generated_names(root: Path) -> frozenset[str]:
     They are no edits: each configure writes them anew. A script that is not known by its sha256
     writes what is not known either.
     """
-    scripts = read_table().scripts
+    table = read_table()
     return frozenset(
         (PurePosixPath(script.parent.relative_to(root).as_posix()) / below / file).as_posix()
         for script in root.glob(SCRIPTS)
-        for output in scripts.get(sha256_of(script), ())
-        for file in output.files
+        for file in read_leftovers(table, sha256_of(script))
         for below in ("", "generated")
     )
 

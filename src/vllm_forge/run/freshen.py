@@ -12,7 +12,7 @@ from time import time_ns
 
 import msgspec
 
-from vllm_forge.run.files import write_atomically
+from vllm_forge.run.files import mtime_of, write_atomically
 from vllm_forge.run.ninja_deps import read_ninja_deps
 from vllm_forge.run.watched import Change, Watched, put_times_back
 
@@ -63,11 +63,8 @@ def _remove_stale(
         place = build / output
         found = suspects.intersection(deps.files)
         read |= found
-        try:
-            made = place.stat().st_mtime_ns
-        except OSError:
-            continue
-        if any(
+        made = mtime_of(place)
+        if made is not None and any(
             _content_at(path, made, before, attempts) != _digest(now, path)
             and not _newer(path, made)
             for path in found
