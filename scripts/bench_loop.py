@@ -73,29 +73,25 @@ class Bench:
         return self.home / "sources" / self.key
 
     def build(self, *words: str | Path) -> Took:
-        return build(self.home, *words, *self.kind.words, "--json")
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        started = time.perf_counter()
+        done = subprocess.run(
+            [FORGE, "build", *words, *self.kind.words, "--json"],
+            env={**os.environ, "VLLM_FORGE_HOME": str(self.home)},
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+        wall = time.perf_counter() - started
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        return Took(json.loads(done.stdout), wall, cpu)
 
     def build_copy(self, name: str, *words: str) -> Took:
         """The release's sources in `folder`/`name`, built in the environment beside it."""
         copy = self.folder / name
         shutil.copytree(self.tree, copy, ignore=shutil.ignore_patterns("*.so", "_version.py"))
         return self.build("--vllm", copy, "--env", self.folder / "env", *words)
-
-
-def build(home: Path, *words: str | Path) -> Took:
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    started = time.perf_counter()
-    done = subprocess.run(
-        [FORGE, "build", *words],
-        env={**os.environ, "VLLM_FORGE_HOME": str(home)},
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    wall = time.perf_counter() - started
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Took(json.loads(done.stdout), wall, cpu)
 
 
 def say(what: str, wall: float, cpu: float | None, bound: float, how: str) -> bool:

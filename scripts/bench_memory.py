@@ -151,23 +151,30 @@ def measure(
     for note in record.notes:
         print(f"    {note}")
     for jobs in sorted((int(word) for word in asked.jobs.split(",")), reverse=True):
-        whole = static(files, jobs, group, folder / f"j{jobs}")
+        where = folder / f"j{jobs}"
+        whole = plain(f"ninja -j{jobs}", files, jobs, group, where / "whole")
         if whole.code != 0:
             continue
         ratio = f"{whole.seconds / ours.seconds:.2f} × as fast as -j{jobs}"
-        if jobs == 1 or survives_anywhere(files, jobs, group, folder / f"j{jobs}"):
+        if jobs == 1 or survives_anywhere(files, jobs, group, where):
             print(f"  {ratio}, the best that survives")
             return
         print(f"  {ratio}, which survives in some orders only", flush=True)
 
 
-def static(files: Sequence[File], jobs: int, group: MemoryGroup, folder: Path) -> Run:
-    """Plain ninja in CMake's order, until the first kill."""
-    where = folder / "whole"
+def plain(
+    name: str,
+    files: Sequence[File],
+    jobs: int,
+    group: MemoryGroup,
+    where: Path,
+    wanted: str | None = None,
+) -> Run:
+    """Plain ninja on these files in their order, until `wanted` is made or the first kill."""
     where.mkdir(parents=True)
     write_graph(where, files, "")
-    run = ninja(where, jobs, group, {}, until_kill=True)
-    print(told(f"ninja -j{jobs}", run), flush=True)
+    run = ninja(where, jobs, group, {}, until_kill=True, wanted=wanted)
+    print(told(name, run), flush=True)
     return run
 
 
@@ -176,12 +183,9 @@ def survives_anywhere(files: Sequence[File], jobs: int, group: MemoryGroup, fold
     [heavy] = [one for one in files if is_heavy(one)]
     others = [one for one in files if one is not heavy]
     for place in PLACES:
-        where = folder / f"at{place}"
-        where.mkdir(parents=True)
-        write_graph(where, [*others[:place], heavy, *others[place:]], "")
-        trial = ninja(where, jobs, group, {}, until_kill=True, wanted=heavy.output)
-        print(told(f"-j{jobs}, heavy at {place}", trial), flush=True)
-        if trial.code != 0:
+        order = [*others[:place], heavy, *others[place:]]
+        name = f"-j{jobs}, heavy at {place}"
+        if plain(name, order, jobs, group, folder / f"at{place}", heavy.output).code != 0:
             return False
     return True
 
